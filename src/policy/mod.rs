@@ -1,0 +1,1 @@
+//! What is granted: privileges, requirements, policies and the decisions they lead to.
