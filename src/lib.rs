@@ -8,4 +8,8 @@ compile_error!(
 pub mod actor;
 pub mod backend;
 pub mod clock;
+pub mod config;
+pub mod feed;
 pub mod policy;
+pub mod token;
+pub mod token_service;

@@ -56,11 +56,13 @@ impl Actor {
     }
 
     /// The groups the actor is in, of either kind.
+    #[must_use]
     pub fn groups(&self) -> impl ExactSizeIterator<Item = &Urn> {
         self.groups.iter()
     }
 
     /// The roles the actor holds, itself or through a group.
+    #[must_use]
     pub fn roles(&self) -> impl ExactSizeIterator<Item = &Urn> {
         self.roles.iter()
     }

@@ -42,7 +42,7 @@ impl Urn {
     /// The entity type: `corpuser` in `urn:li:corpuser:datahub`.
     #[must_use]
     pub fn entity_type(&self) -> &str {
-        self.0.splitn(4, ':').nth(2).unwrap_or_default()
+        self.0.split(':').nth(2).unwrap_or_default()
     }
 
     /// The key: `datahub` in `urn:li:corpuser:datahub`; empty if there is none.

@@ -6,3 +6,4 @@
     clippy::indexing_slicing,
     clippy::panic
 )]
+mod vectors;

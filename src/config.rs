@@ -1,0 +1,522 @@
+//! What a deployment chooses: keys, salt, issuer, lifetimes and bounds. What is unsafe is refused
+//! here, when the configuration is built, with an error that says what to do.
+
+use std::{env, error::Error, str::FromStr, time::Duration};
+
+use crate::{
+    actor::Urn,
+    token::{KeyError, KeyRing, LifetimeError, LifetimePolicy, Salt, TokenKey, TokenVerifier},
+};
+
+/// The configuration of a deployment, known to be safe to use.
+///
+/// ```
+/// use tower_pat::config::Config;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (signing_key, salt) = ("bI0yqV8mJ2xQ7nR4tW1zK6cF9hL3pD5s", "X2dN8vB5jM1kS7wQ");
+/// let config = Config::builder(signing_key, salt)
+///     .issuer("my-metadata-service")
+///     .build()?;
+///
+/// let weak = Config::builder("too short", salt).build();
+/// assert!(weak.unwrap_err().to_string().contains("openssl rand"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub(crate) keys: KeyRing,
+    pub(crate) salt: Salt,
+    pub(crate) issuer: Option<String>,
+    pub(crate) check_issuer: bool,
+    pub(crate) check_subject: bool,
+    pub(crate) accept_stateless: bool,
+    pub(crate) accept_sessions: bool,
+    pub(crate) enforce_existence: bool,
+    pub(crate) lifetimes: LifetimePolicy,
+    pub(crate) revocation_bound: Duration,
+    pub(crate) cache_capacity: usize,
+    pub(crate) system_actor: Option<Urn>,
+}
+
+impl Config {
+    /// A configuration with this signing key and salt, as texts (their bytes are used in UTF-8,
+    /// nothing is decoded), and defaults for the rest.
+    pub fn builder(signing_key: impl Into<String>, salt: impl Into<String>) -> ConfigBuilder {
+        ConfigBuilder::new(signing_key.into(), salt.into())
+    }
+
+    /// The configuration that the environment describes, in DataHub's names:
+    ///
+    /// | variable | default |
+    /// | --- | --- |
+    /// | `DATAHUB_TOKEN_SERVICE_SIGNING_KEY` | none: must be set |
+    /// | `DATAHUB_TOKEN_SERVICE_SALT` | none: must be set |
+    /// | `DATAHUB_TOKEN_SERVICE_ISSUER` | `datahub-metadata-service` |
+    /// | `DATAHUB_TOKEN_SERVICE_SIGNING_ALGORITHM` | `HS256`, the only one |
+    /// | `METADATA_SERVICE_AUTH_ENFORCE_EXISTENCE_ENABLED` | `true` |
+    /// | `ACCESS_TOKEN_ALLOWED_DURATIONS` | [`LifetimePolicy::DEFAULT_ALLOWED`] |
+    /// | `ACCESS_TOKEN_ALLOW_NO_EXPIRY` | `false` |
+    ///
+    /// Nothing that weakens the service can be switched on from here: an environment made for a
+    /// DataHub with `METADATA_SERVICE_AUTH_ENABLED=false` or a `DATAHUB_SYSTEM_CLIENT_ID` neither
+    /// switches authentication off nor makes anybody a system actor.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], which names the variable.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::from_vars(|name| env::var(name).ok())
+    }
+
+    /// As [`from_env`](Self::from_env), with the variables taken from elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], which names the variable.
+    pub fn from_vars(var: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        ConfigBuilder::from_vars(var)?.build()
+    }
+
+    /// Which lifetimes may be asked for.
+    #[must_use]
+    pub fn lifetimes(&self) -> &LifetimePolicy {
+        &self.lifetimes
+    }
+
+    /// Whether somebody set the actor that may do everything, and who it is.
+    #[must_use]
+    pub fn system_actor(&self) -> Option<&Urn> {
+        self.system_actor.as_ref()
+    }
+
+    /// The verifier and signer with these keys, issuer and checks.
+    #[must_use]
+    pub fn verifier(&self) -> TokenVerifier {
+        TokenVerifier::new(self.keys.clone())
+            .issuer(self.issuer.clone())
+            .check_issuer(self.check_issuer)
+            .check_subject(self.check_subject)
+    }
+}
+
+/// Builds a [`Config`].
+#[derive(Debug)]
+#[must_use]
+pub struct ConfigBuilder {
+    secrets: Secrets,
+    config: Defaults,
+}
+
+/// Apart from the rest, so that they have a `Debug` of their own.
+struct Secrets {
+    signing_key: zeroize::Zeroizing<String>,
+    salt: zeroize::Zeroizing<String>,
+    verification_keys: Vec<zeroize::Zeroizing<String>>,
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secrets(..)")
+    }
+}
+
+#[derive(Debug)]
+struct Defaults {
+    issuer: Option<String>,
+    check_issuer: bool,
+    check_subject: bool,
+    accept_stateless: bool,
+    accept_sessions: bool,
+    enforce_existence: bool,
+    lifetimes: LifetimePolicy,
+    revocation_bound: Duration,
+    cache_capacity: usize,
+    system_actor: Option<Urn>,
+}
+
+impl ConfigBuilder {
+    fn new(signing_key: String, salt: String) -> Self {
+        Self {
+            secrets: Secrets {
+                signing_key: signing_key.into(),
+                salt: salt.into(),
+                verification_keys: Vec::new(),
+            },
+            config: Defaults {
+                issuer: Some(TokenVerifier::DEFAULT_ISSUER.to_owned()),
+                check_issuer: true,
+                check_subject: true,
+                accept_stateless: false,
+                accept_sessions: false,
+                enforce_existence: true,
+                lifetimes: LifetimePolicy::default(),
+                revocation_bound: Duration::from_secs(1),
+                cache_capacity: 10_000,
+                system_actor: None,
+            },
+        }
+    }
+
+    /// A builder with what the environment says, to add to: see [`Config::from_env`].
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], which names the variable.
+    pub fn from_vars(var: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        // DataHub's deployment files set variables to the empty text to say "not set".
+        let var = |name: &str| var(name).filter(|value| !value.trim().is_empty());
+        let required = |name: &'static str| var(name).ok_or(ConfigError::Missing { name });
+        let mut builder = Self::new(required(SIGNING_KEY)?, required(SALT)?);
+        if let Some(issuer) = var(ISSUER) {
+            builder = builder.issuer(issuer);
+        }
+        if let Some(algorithm) = var(ALGORITHM).filter(|algorithm| algorithm != "HS256") {
+            return Err(ConfigError::Algorithm(algorithm));
+        }
+        builder = builder.enforce_existence(parse_var(&var, EXISTENCE)?.unwrap_or(true));
+        let mut lifetimes = match var(DURATIONS) {
+            None => LifetimePolicy::default(),
+            Some(text) => LifetimePolicy::new(&text).map_err(ConfigError::Lifetimes)?,
+        };
+        if let Some(allow) = parse_var(&var, NO_EXPIRY)? {
+            lifetimes = lifetimes.allow_no_expiry(allow);
+        }
+        Ok(builder.lifetimes(lifetimes))
+    }
+
+    /// The issuer that is written into tokens, and compared with. Default
+    /// `datahub-metadata-service`.
+    pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.config.issuer = Some(issuer.into());
+        self
+    }
+
+    /// Writes no issuer into tokens, and refuses tokens that have one.
+    pub fn no_issuer(mut self) -> Self {
+        self.config.issuer = None;
+        self
+    }
+
+    /// Whether a token with another issuer is refused. Default true; DataHub never looks. Turn it
+    /// off while tokens from before a change of the issuer are out.
+    pub fn check_issuer(mut self, check: bool) -> Self {
+        self.config.check_issuer = check;
+        self
+    }
+
+    /// Whether a token whose `sub` is not its actor is refused. Default true; DataHub never looks.
+    pub fn check_subject(mut self, check: bool) -> Self {
+        self.config.check_subject = check;
+        self
+    }
+
+    /// Adds a key that verifies but does not sign, such as the one before a rotation. Default none.
+    pub fn verification_key(mut self, key: impl Into<String>) -> Self {
+        self.secrets.verification_keys.push(key.into().into());
+        self
+    }
+
+    /// Whether tokens of version 1 are accepted, which are stored nowhere and cannot be revoked one
+    /// by one. Default false.
+    pub fn accept_stateless(mut self, accept: bool) -> Self {
+        self.config.accept_stateless = accept;
+        self
+    }
+
+    /// Whether SESSION tokens are accepted in the `Authorization` header. Default false: they
+    /// belong into cookies.
+    pub fn accept_sessions(mut self, accept: bool) -> Self {
+        self.config.accept_sessions = accept;
+        self
+    }
+
+    /// Whether the actor of a token must be in the directory
+    /// (`METADATA_SERVICE_AUTH_ENFORCE_EXISTENCE_ENABLED`). Default true. Without it, tokens of
+    /// deleted users work.
+    pub fn enforce_existence(mut self, enforce: bool) -> Self {
+        self.config.enforce_existence = enforce;
+        self
+    }
+
+    /// Which lifetimes may be asked for. Default DataHub's list, without "never".
+    pub fn lifetimes(mut self, lifetimes: LifetimePolicy) -> Self {
+        self.config.lifetimes = lifetimes;
+        self
+    }
+
+    /// How long after a change on another node, such as a revocation, this one may still decide by
+    /// what was before. Default 1 second, from 20 milliseconds to 1 hour. DataHub: up to 5 minutes
+    /// for revoked tokens, 2 minutes for policies.
+    pub fn revocation_bound(mut self, bound: Duration) -> Self {
+        self.config.revocation_bound = bound;
+        self
+    }
+
+    /// How many verified tokens are remembered at most. Default 10,000; 0 remembers none.
+    pub fn cache_capacity(mut self, tokens: usize) -> Self {
+        self.config.cache_capacity = tokens;
+        self
+    }
+
+    /// An actor that may do everything, as DataHub's `urn:li:corpuser:__datahub_system`. Default
+    /// none. No token is ever made for it.
+    pub fn dangerous_system_actor(mut self, actor: Urn) -> Self {
+        self.config.system_actor = Some(actor);
+        self
+    }
+
+    /// The configuration, if it is safe.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] for keys that are short, publicly known or of low variety, a salt that is
+    /// empty or publicly known, and a bound out of range.
+    pub fn build(self) -> Result<Config, ConfigError> {
+        let Self { secrets, config } = self;
+        let mut keys = KeyRing::new(safe_key("signing key", &secrets.signing_key)?);
+        for key in &secrets.verification_keys {
+            keys = keys.with_verifying(safe_key("verification key", key)?);
+        }
+        if secrets.salt.trim().is_empty() {
+            return Err(ConfigError::EmptySalt);
+        }
+        if secrets.salt.as_str() == DATAHUB_FORMER_SALT {
+            return Err(ConfigError::PublicSalt);
+        }
+        if !BOUNDS.contains(&config.revocation_bound) {
+            return Err(ConfigError::RevocationBound(config.revocation_bound));
+        }
+        Ok(Config {
+            keys,
+            salt: Salt::new(secrets.salt.as_str()),
+            issuer: config.issuer,
+            check_issuer: config.check_issuer,
+            check_subject: config.check_subject,
+            accept_stateless: config.accept_stateless,
+            accept_sessions: config.accept_sessions,
+            enforce_existence: config.enforce_existence,
+            lifetimes: config.lifetimes,
+            revocation_bound: config.revocation_bound,
+            cache_capacity: config.cache_capacity,
+            system_actor: config.system_actor,
+        })
+    }
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A variable that must be set is not.
+    #[error("{name} must be set; make a value with `openssl rand -base64 32`")]
+    Missing {
+        /// Which.
+        name: &'static str,
+    },
+    /// A variable's value cannot be read.
+    #[error("{name} cannot be read")]
+    Invalid {
+        /// Which.
+        name: &'static str,
+        /// Why.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// Another algorithm than HS256 was asked for.
+    #[error(
+        "the signing algorithm {0} is not supported; DATAHUB_TOKEN_SERVICE_SIGNING_ALGORITHM must be HS256 or unset"
+    )]
+    Algorithm(String),
+    /// A key cannot be used at all.
+    #[error("the {what} cannot be used; make one with `openssl rand -base64 32`")]
+    Key {
+        /// Which key.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: KeyError,
+    },
+    /// A key that anybody can look up.
+    #[error(
+        "the {what} is DataHub's former default, which is publicly known; make one with `openssl rand -base64 32`"
+    )]
+    PublicKey {
+        /// Which key.
+        what: &'static str,
+    },
+    /// A key that can be guessed.
+    #[error(
+        "the {what} has too few different characters to be random, or repeats itself; make one with `openssl rand -base64 32`"
+    )]
+    LowVariety {
+        /// Which key.
+        what: &'static str,
+    },
+    /// No salt.
+    #[error("the salt must not be empty; make one with `openssl rand -base64 32`")]
+    EmptySalt,
+    /// A salt that anybody can look up.
+    #[error(
+        "the salt is DataHub's former default, which is publicly known; make one with `openssl rand -base64 32`"
+    )]
+    PublicSalt,
+    /// The list of allowed lifetimes cannot be read.
+    #[error("ACCESS_TOKEN_ALLOWED_DURATIONS cannot be read")]
+    Lifetimes(#[source] LifetimeError),
+    /// The bound is out of range.
+    #[error("a revocation bound of {0:?} is not from 20 milliseconds to 1 hour")]
+    RevocationBound(Duration),
+}
+
+fn parse_var<T: FromStr<Err: Error + Send + Sync + 'static>>(
+    var: &impl Fn(&str) -> Option<String>,
+    name: &'static str,
+) -> Result<Option<T>, ConfigError> {
+    var(name)
+        .map(|text| text.trim().to_ascii_lowercase().parse())
+        .transpose()
+        .map_err(|source: T::Err| ConfigError::Invalid { name, source: source.into() })
+}
+
+fn safe_key(what: &'static str, text: &str) -> Result<TokenKey, ConfigError> {
+    if text == DATAHUB_FORMER_KEY {
+        return Err(ConfigError::PublicKey { what });
+    }
+    let key = TokenKey::new(text).map_err(|source| ConfigError::Key { what, source })?;
+    if has_low_variety(text.as_bytes()) {
+        return Err(ConfigError::LowVariety { what });
+    }
+    Ok(key)
+}
+
+/// Whether a text cannot have come from a random source: fewer than 8 different bytes, one byte
+/// that makes up half of it, or a unit of up to 16 bytes that it repeats. Random keys in decimal,
+/// hexadecimal or base64 pass.
+fn has_low_variety(bytes: &[u8]) -> bool {
+    let mut counts = [0_usize; 256];
+    for byte in bytes {
+        if let Some(count) = counts.get_mut(usize::from(*byte)) {
+            *count += 1;
+        }
+    }
+    let different = counts.iter().filter(|count| **count > 0).count();
+    let most = counts.iter().max().copied().unwrap_or(0);
+    let repeats =
+        (1..=16).any(|unit| bytes.iter().zip(bytes.iter().skip(unit)).all(|(a, b)| a == b));
+    different < 8 || most * 2 >= bytes.len() || repeats
+}
+
+const SIGNING_KEY: &str = "DATAHUB_TOKEN_SERVICE_SIGNING_KEY";
+const SALT: &str = "DATAHUB_TOKEN_SERVICE_SALT";
+const ISSUER: &str = "DATAHUB_TOKEN_SERVICE_ISSUER";
+const ALGORITHM: &str = "DATAHUB_TOKEN_SERVICE_SIGNING_ALGORITHM";
+const EXISTENCE: &str = "METADATA_SERVICE_AUTH_ENFORCE_EXISTENCE_ENABLED";
+const DURATIONS: &str = "ACCESS_TOKEN_ALLOWED_DURATIONS";
+const NO_EXPIRY: &str = "ACCESS_TOKEN_ALLOW_NO_EXPIRY";
+
+/// Published as defaults in DataHub's configuration until 2026; here only to be refused.
+const DATAHUB_FORMER_KEY: &str = "WnEdIeTG/VVCLQqGwC/BAkqyY0k+H8NEAtWGejrBI94=";
+const DATAHUB_FORMER_SALT: &str = "ohDVbJBvHHVJh9S/UA4BYF9COuNnqqVhr9MLKEGXk1O=";
+
+const BOUNDS: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(20)..=Duration::from_hours(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "q7t1Yb0Jr3nF5m9hQeWcZ2uKxLdVgPiSaTfRjNoMw8E=";
+    const PEPPER: &str = "mR4vT8yB2nK6pX0cQ9wE3zL7sD1fG5hJ";
+
+    fn refused(key: &str, salt: &str) -> String {
+        Config::builder(key, salt).build().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn unsafe_keys_are_refused_with_a_way_out() {
+        for key in [
+            "",
+            "short",
+            DATAHUB_FORMER_KEY,
+            &"k".repeat(64),
+            "L0ng-Key-kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk",
+            &"abcdefgh".repeat(6),
+            &"0123456789abcde".repeat(3),
+            "121212121212121212121212121212121212",
+        ] {
+            let error = refused(key, PEPPER);
+            assert!(error.contains("openssl rand"), "{error}");
+            assert!(key.is_empty() || !error.contains(key), "{error}");
+        }
+        let error = Config::builder(KEY, PEPPER).verification_key(DATAHUB_FORMER_KEY).build();
+        assert!(matches!(error, Err(ConfigError::PublicKey { what: "verification key" })));
+    }
+
+    #[test]
+    fn random_keys_pass() {
+        for key in [
+            KEY,
+            "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            "48205719364820571936820457193648205719364820",
+            "schlüssel-ключ-鍵-0123456789abcdef",
+        ] {
+            assert!(Config::builder(key, PEPPER).build().is_ok(), "{key}");
+        }
+    }
+
+    #[test]
+    fn unsafe_salts_are_refused() {
+        for salt in ["", "  ", DATAHUB_FORMER_SALT] {
+            assert!(refused(KEY, salt).contains("salt"));
+        }
+    }
+
+    #[test]
+    fn a_bound_out_of_range_is_refused() {
+        for bound in [Duration::ZERO, Duration::from_secs(3601)] {
+            let config = Config::builder(KEY, PEPPER).revocation_bound(bound).build();
+            assert!(matches!(config, Err(ConfigError::RevocationBound(_))));
+        }
+    }
+
+    #[test]
+    fn the_environment_is_read_in_datahubs_names() {
+        let vars = |extra: &'static [(&str, &str)]| {
+            move |name: &str| {
+                [(SIGNING_KEY, KEY), (SALT, PEPPER)]
+                    .iter()
+                    .chain(extra)
+                    .find(|(known, _)| *known == name)
+                    .map(|(_, value)| (*value).to_owned())
+            }
+        };
+        let config = Config::from_vars(vars(&[
+            (ISSUER, "mine"),
+            (ALGORITHM, "HS256"),
+            (EXISTENCE, "False"),
+            (DURATIONS, "PT2H"),
+            (NO_EXPIRY, "true"),
+        ]))
+        .unwrap();
+        assert_eq!(config.issuer.as_deref(), Some("mine"));
+        assert!(!config.enforce_existence);
+        assert!(config.lifetimes.allows_no_expiry());
+        assert_eq!(config.lifetimes.allowed(), [Duration::from_hours(2)]);
+
+        let error = |extra| Config::from_vars(vars(extra)).unwrap_err().to_string();
+        assert!(error(&[(ALGORITHM, "RS256")]).contains("RS256"));
+        assert!(error(&[(NO_EXPIRY, "maybe")]).contains(NO_EXPIRY));
+        assert!(error(&[(DURATIONS, "soon")]).contains(DURATIONS));
+        assert!(Config::from_vars(|_| None).unwrap_err().to_string().contains(SIGNING_KEY));
+    }
+
+    #[test]
+    fn debug_says_nothing_of_the_secrets() {
+        let builder = Config::builder(KEY, PEPPER).verification_key(KEY.replace('q', "p"));
+        for shown in [format!("{builder:?}"), format!("{:?}", builder.build().unwrap())] {
+            assert!(!shown.contains("q7t1") && !shown.contains("mR4v") && !shown.contains("p7t1"));
+        }
+    }
+}

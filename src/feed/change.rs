@@ -1,0 +1,173 @@
+use std::fmt;
+
+use crate::{
+    actor::Urn,
+    backend::{BoxFuture, StoreError},
+    token::{RuleScope, TokenId},
+};
+
+/// Something that can alter a decision. Making a token is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Change {
+    /// A token was revoked, or its record changed.
+    Token(TokenId),
+    /// A rule now revokes what is in its scope.
+    Rule(RuleScope),
+    /// A user was created, deleted, removed or suspended, or is in other groups or roles.
+    Actor(Urn),
+    /// A group has other roles.
+    Group(Urn),
+    /// Policies were added, changed or deleted.
+    Policies,
+    /// Keys were added, promoted or retired.
+    Keys,
+    /// A kind that this version does not know: whatever is cached may be wrong.
+    Unknown,
+}
+
+impl Change {
+    /// How the change is stored: its kind, and what it is about.
+    #[must_use]
+    pub fn to_parts(&self) -> (&'static str, String) {
+        match self {
+            Self::Token(id) => ("token", id.to_string()),
+            Self::Rule(RuleScope::Actor(urn)) => ("rule-actor", urn.to_string()),
+            Self::Rule(RuleScope::Owner(urn)) => ("rule-owner", urn.to_string()),
+            Self::Rule(RuleScope::Key(id)) => ("rule-key", id.to_string()),
+            Self::Rule(RuleScope::All) => ("rule-all", String::new()),
+            Self::Actor(urn) => ("actor", urn.to_string()),
+            Self::Group(urn) => ("group", urn.to_string()),
+            Self::Policies => ("policies", String::new()),
+            Self::Keys => ("keys", String::new()),
+            Self::Unknown => ("unknown", String::new()),
+        }
+    }
+
+    /// The change that was stored so. What is not understood, in kind or in subject, is
+    /// [`Unknown`](Self::Unknown).
+    #[must_use]
+    pub fn from_parts(kind: &str, subject: &str) -> Self {
+        let urn = |change: fn(Urn) -> Self| subject.parse().map_or(Self::Unknown, change);
+        match kind {
+            "token" => subject.parse().map_or(Self::Unknown, Self::Token),
+            "rule-actor" => urn(|urn| Self::Rule(RuleScope::Actor(urn))),
+            "rule-owner" => urn(|urn| Self::Rule(RuleScope::Owner(urn))),
+            "rule-key" => {
+                subject.parse().map_or(Self::Unknown, |id| Self::Rule(RuleScope::Key(id)))
+            }
+            "rule-all" => Self::Rule(RuleScope::All),
+            "actor" => urn(Self::Actor),
+            "group" => urn(Self::Group),
+            "policies" => Self::Policies,
+            "keys" => Self::Keys,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// Up to where a feed was read. Only the feed that made it knows what it means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedCursor {
+    position: i64,
+    seen: Vec<i64>,
+}
+
+impl FeedCursor {
+    /// The cursor at `position`.
+    #[must_use]
+    pub fn new(position: i64) -> Self {
+        Self { position, seen: Vec::new() }
+    }
+
+    /// Adds what was read already of what lies behind the position.
+    #[must_use]
+    pub fn with_seen(mut self, seen: Vec<i64>) -> Self {
+        self.seen = seen;
+        self
+    }
+
+    /// The position.
+    #[must_use]
+    pub fn position(&self) -> i64 {
+        self.position
+    }
+
+    /// What was read already of what lies behind the position.
+    #[must_use]
+    pub fn seen(&self) -> &[i64] {
+        &self.seen
+    }
+}
+
+/// What a feed had since a cursor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeBatch {
+    /// The changes, in the order in which they were made.
+    pub changes: Vec<Change>,
+    /// Where to read on.
+    pub next: FeedCursor,
+    /// Whether changes may be missing, since the feed no longer has them or cannot tell: whatever
+    /// is cached may be wrong.
+    pub gap: bool,
+}
+
+/// Where a store tells what changed, whoever changed it.
+pub trait ChangeFeed: fmt::Debug + Send + Sync + 'static {
+    /// The end of the feed: reading from here gives every change committed from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store cannot answer.
+    fn head(&self) -> BoxFuture<'_, Result<FeedCursor, StoreError>>;
+
+    /// The changes committed since `cursor`, without gaps, read from the primary. When this
+    /// returns, every change that was committed before it was called is in this batch or an
+    /// earlier one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store cannot answer; the cursor stays good.
+    fn since<'a>(
+        &'a self,
+        cursor: &'a FeedCursor,
+    ) -> BoxFuture<'a, Result<ChangeBatch, StoreError>>;
+
+    /// Completes when there may be something to read, or never. Only saves time: the feed is read
+    /// at short intervals in any case, and waking says nothing about freshness.
+    fn woken(&self) -> BoxFuture<'_, ()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::{KeyId, TokenId};
+
+    #[test]
+    fn a_change_is_read_as_it_is_written() {
+        let urn = Urn::corpuser("alice").unwrap();
+        let key: KeyId = "0123456789abcdef".parse().unwrap();
+        for change in [
+            Change::Token(TokenId::from_bytes([7; 32])),
+            Change::Rule(RuleScope::Actor(urn.clone())),
+            Change::Rule(RuleScope::Owner(urn.clone())),
+            Change::Rule(RuleScope::Key(key)),
+            Change::Rule(RuleScope::All),
+            Change::Actor(urn.clone()),
+            Change::Group(urn),
+            Change::Policies,
+            Change::Keys,
+            Change::Unknown,
+        ] {
+            let (kind, subject) = change.to_parts();
+            assert_eq!(Change::from_parts(kind, &subject), change);
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_unknown() {
+        for (kind, subject) in [("token", "?"), ("actor", "alice"), ("lunar-phase", "")] {
+            assert_eq!(Change::from_parts(kind, subject), Change::Unknown);
+        }
+    }
+}

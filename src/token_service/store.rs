@@ -1,0 +1,146 @@
+use std::{fmt, time::Duration};
+
+use super::{TokenPage, TokenQuery};
+use crate::{
+    actor::Urn,
+    backend::{BoxFuture, StoreError},
+    clock::Timestamp,
+    token::{KeyId, LastUse, RevocationRule, TokenId, TokenRecord},
+};
+
+/// Where verifying looks a token up. Read only, so that a remote DataHub can be one.
+pub trait TokenLookup: fmt::Debug + Send + Sync + 'static {
+    /// The record with this id, read from the primary. Also one that was revoked or has expired, as
+    /// long as it is kept, so that its bearer can be told since when. `None` means that the token
+    /// was never there or is long gone: it does not verify.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store cannot answer: an outage is never "no such token".
+    fn find<'a>(
+        &'a self,
+        id: &'a TokenId,
+    ) -> BoxFuture<'a, Result<Option<TokenRecord>, StoreError>>;
+
+    /// The revocation rules whose scope has `subject`, in no particular order.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store cannot answer.
+    fn rules<'a>(
+        &'a self,
+        subject: RuleSubject<'a>,
+    ) -> BoxFuture<'a, Result<Vec<RevocationRule>, StoreError>>;
+}
+
+/// What of a token the scope of a rule can be about.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct RuleSubject<'a> {
+    /// Who it acts as.
+    pub actor: &'a Urn,
+    /// Who made it; `None` for a token that has no record.
+    pub owner: Option<&'a Urn>,
+    /// The key that signed it.
+    pub key: KeyId,
+}
+
+impl<'a> RuleSubject<'a> {
+    /// The subject of these three.
+    #[must_use]
+    pub fn new(actor: &'a Urn, owner: Option<&'a Urn>, key: KeyId) -> Self {
+        Self { actor, owner, key }
+    }
+}
+
+/// The write side, and what managing tokens reads.
+///
+/// A change that can end a token is announced in the change feed, in the same transaction. Making
+/// one is not announced.
+pub trait TokenStore: TokenLookup {
+    /// Adds `record`, never replacing one. When this returns, the record outlives a crash.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::AlreadyExists`] if the id is taken, also by a revoked token.
+    fn insert<'a>(&'a self, record: &'a TokenRecord) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Adds those of `records` whose ids are not taken, all or nothing, and returns how many. What
+    /// is there stays as it is, so a token that was revoked here does not come back.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails; then nothing was added.
+    fn import<'a>(&'a self, records: &'a [TokenRecord]) -> BoxFuture<'a, Result<u64, StoreError>>;
+
+    /// Marks the token revoked; `false` if there is none that is not revoked already. The first
+    /// revocation stays.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails.
+    fn revoke<'a>(
+        &'a self,
+        id: &'a TokenId,
+        by: &'a Urn,
+        at: Timestamp,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Revokes everything in the scope of `rule`. A rule for the same scope that reaches further
+    /// stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails.
+    fn add_rule<'a>(&'a self, rule: &'a RevocationRule) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// One page of the tokens that were not revoked, filtered and sorted by the store. Equal tokens
+    /// are in the order of their ids, so that pages do not overlap.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails.
+    fn list<'a>(&'a self, query: &'a TokenQuery) -> BoxFuture<'a, Result<TokenPage, StoreError>>;
+
+    /// Notes when tokens were used. An older use than the one noted, or of an unknown token, is
+    /// ignored.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails.
+    fn record_uses<'a>(
+        &'a self,
+        uses: &'a [(TokenId, LastUse)],
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Deletes what need not be kept at the time `now`, and returns how many tokens that were.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails.
+    fn sweep<'a>(
+        &'a self,
+        now: Timestamp,
+        retention: &'a Retention,
+    ) -> BoxFuture<'a, Result<u64, StoreError>>;
+}
+
+/// How long a store keeps what is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Retention {
+    /// A token that expired, from then on. Default 30 days.
+    pub expired: Duration,
+    /// A token that was revoked, from then on, though no longer than until it would have expired.
+    /// Default 400 days.
+    pub revoked: Duration,
+    /// A change in the feed. A node that was away for longer notices the gap. Default 1 day.
+    pub changes: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_hours(24);
+        Self { expired: DAY * 30, revoked: DAY * 400, changes: DAY }
+    }
+}
