@@ -1,0 +1,58 @@
+use std::fmt;
+
+use super::PolicyRecord;
+use crate::{
+    actor::Urn,
+    backend::{BoxFuture, StoreError},
+};
+
+/// Where policies are read from. Read only, so that somebody else's policies can be one.
+pub trait PolicySource: fmt::Debug + Send + Sync + 'static {
+    /// All policies there are, whatever their state, from one consistent read: never some from
+    /// before a change and some from after it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if they cannot all be read. An outage is never "no policies", and a policy
+    /// that cannot be understood is never left out.
+    fn policies(&self) -> BoxFuture<'_, Result<Vec<PolicyRecord>, StoreError>>;
+}
+
+/// The write side of policies. Every change is announced in the change feed, in the same
+/// transaction; what changes nothing announces nothing.
+///
+/// Nothing is checked here but what the store needs: who may write what, and whether a policy makes
+/// sense ([`Policy::validate`](super::Policy::validate)), is up to the caller.
+pub trait PolicyStore: PolicySource {
+    /// The policy of this urn, or `None`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails.
+    fn get<'a>(&'a self, urn: &'a Urn) -> BoxFuture<'a, Result<Option<PolicyRecord>, StoreError>>;
+
+    /// Writes all of `records`, or none; each replaces what was stored under its urn. Of two with
+    /// the same urn, the later one stays.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails; nothing was written then.
+    fn put<'a>(&'a self, records: &'a [PolicyRecord]) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Deletes the policy of this urn for good; `false` if there was none.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails.
+    fn delete<'a>(&'a self, urn: &'a Urn) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Loads default policies, all or none, by DataHub's rule (P14): one that is not editable
+    /// replaces what is stored, an editable one is written only if nothing is stored under its urn.
+    /// Gives how many records differ from before, so that loading the same again gives 0 and
+    /// announces nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails; nothing was written then.
+    fn seed<'a>(&'a self, records: &'a [PolicyRecord]) -> BoxFuture<'a, Result<usize, StoreError>>;
+}
