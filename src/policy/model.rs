@@ -14,6 +14,18 @@ pub struct PolicyRecord {
     pub info: Policy,
 }
 
+impl From<PolicyRecord> for Policy {
+    fn from(record: PolicyRecord) -> Self {
+        record.info
+    }
+}
+
+impl AsRef<Policy> for PolicyRecord {
+    fn as_ref(&self) -> &Policy {
+        &self.info
+    }
+}
+
 /// What a policy says (DataHub: aspect `dataHubPolicyInfo`), in DataHub's JSON names.
 ///
 /// Reading by serde is lenient, as a decision must be: any type, state, condition and field is
@@ -64,6 +76,12 @@ impl Policy {
     #[must_use]
     pub fn is_inactive(&self) -> bool {
         self.state == "INACTIVE"
+    }
+}
+
+impl AsRef<Policy> for Policy {
+    fn as_ref(&self) -> &Policy {
+        self
     }
 }
 

@@ -6,4 +6,6 @@
     clippy::indexing_slicing,
     clippy::panic
 )]
+
+mod policy;
 mod vectors;

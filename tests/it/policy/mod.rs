@@ -1,0 +1,4 @@
+//! What policies grant, and what they do not.
+
+mod load;
+mod vectors;
