@@ -1,4 +1,5 @@
 //! What policies grant, and what they do not.
 
+mod agreement;
 mod load;
 mod vectors;
