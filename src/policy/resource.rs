@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::Range, sync::Arc};
 
 use super::{FactSet, Field};
 use crate::{
@@ -27,14 +27,21 @@ use crate::{
 /// assert!(orders.unknown().is_empty());
 /// # Ok::<(), tower_pat::actor::UrnError>(())
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Resource {
-    // `None`: the type of the urn.
-    entity_type: Option<Arc<str>>,
+    entity_type: EntityType,
     // `None`: all entities of the type.
     urn: Option<Urn>,
     owners: Fact<Arc<[Owner]>>,
-    looked_up: [Fact<Arc<[String]>>; LOOKED_UP],
+    /// In the order of [`LOOKED_UP`].
+    looked_up: [Fact<Arc<[String]>>; LOOKED_UP.len()],
+}
+
+#[derive(Clone)]
+enum EntityType {
+    Given(Arc<str>),
+    /// Where it stands in the urn. Every decision asks for it, often more than once.
+    InUrn(Range<usize>),
 }
 
 /// Something that may not be known.
@@ -93,8 +100,11 @@ impl Resource {
     /// The entity of this name, of the type in the name. Does not allocate.
     #[must_use]
     pub fn new(urn: &Urn) -> Self {
+        let mut parts = urn.as_str().split(':').map(str::len);
+        let start: usize = parts.by_ref().take(2).map(|part| part + 1).sum();
+        let end = start + parts.next().unwrap_or_default();
         Self {
-            entity_type: None,
+            entity_type: EntityType::InUrn(start..end),
             urn: Some(urn.clone()),
             owners: Fact::Unknown,
             looked_up: Default::default(),
@@ -106,7 +116,7 @@ impl Resource {
     #[must_use]
     pub fn of_type(entity_type: impl Into<Arc<str>>) -> Self {
         Self {
-            entity_type: Some(entity_type.into()),
+            entity_type: EntityType::Given(entity_type.into()),
             urn: None,
             owners: Fact::Unknown,
             looked_up: Default::default(),
@@ -117,7 +127,7 @@ impl Resource {
     /// The same with another type than that of the urn. DataHub does not check that they agree.
     #[must_use]
     pub fn with_type(mut self, entity_type: impl Into<Arc<str>>) -> Self {
-        self.entity_type = Some(entity_type.into());
+        self.entity_type = EntityType::Given(entity_type.into());
         self
     }
 
@@ -164,10 +174,12 @@ impl Resource {
     /// The entity type, as the caller gave it.
     #[must_use]
     pub fn entity_type(&self) -> &str {
-        match (&self.entity_type, &self.urn) {
-            (Some(entity_type), _) => entity_type,
-            (None, Some(urn)) => urn.entity_type(),
-            (None, None) => "",
+        match &self.entity_type {
+            EntityType::Given(entity_type) => entity_type,
+            EntityType::InUrn(range) => {
+                let urn = self.urn.as_ref().map(Urn::as_str);
+                urn.and_then(|urn| urn.get(range.clone())).unwrap_or_default()
+            }
         }
     }
 
@@ -210,9 +222,33 @@ impl Resource {
     /// The facts that are unknown.
     #[must_use]
     pub fn unknown(&self) -> FactSet {
-        FactSet::ALL.iter().filter(|field| matches!(self.values(*field), Fact::Unknown)).collect()
+        if self.urn.is_none() {
+            return FactSet::EMPTY;
+        }
+        let mut unknown = FactSet::EMPTY;
+        if matches!(self.owners, Fact::Unknown) {
+            unknown = unknown.union(FactSet::of(Field::Owner));
+        }
+        for (field, fact) in LOOKED_UP.into_iter().zip(&self.looked_up) {
+            if matches!(fact, Fact::Unknown) {
+                unknown = unknown.union(FactSet::of(field));
+            }
+        }
+        unknown
     }
 }
+
+// Where the type is written makes no difference.
+impl PartialEq for Resource {
+    fn eq(&self, other: &Self) -> bool {
+        self.entity_type() == other.entity_type()
+            && self.urn == other.urn
+            && self.owners == other.owners
+            && self.looked_up == other.looked_up
+    }
+}
+
+impl Eq for Resource {}
 
 impl From<&Urn> for Resource {
     fn from(urn: &Urn) -> Self {
@@ -281,19 +317,18 @@ impl fmt::Debug for Values<'_> {
     }
 }
 
-/// How many fields have values that are neither in the request nor the owners.
-const LOOKED_UP: usize = 6;
+/// The fields whose values are neither in the request nor the owners.
+const LOOKED_UP: [Field; 6] = [
+    Field::Domain,
+    Field::Container,
+    Field::Glossary,
+    Field::Tag,
+    Field::DataPlatformInstance,
+    Field::GroupMembership,
+];
 
 fn slot(field: Field) -> Option<usize> {
-    match field {
-        Field::Type | Field::Urn | Field::Owner => None,
-        Field::Domain => Some(0),
-        Field::Container => Some(1),
-        Field::Glossary => Some(2),
-        Field::Tag => Some(3),
-        Field::DataPlatformInstance => Some(4),
-        Field::GroupMembership => Some(5),
-    }
+    LOOKED_UP.iter().position(|looked_up| *looked_up == field)
 }
 
 #[cfg(test)]
@@ -336,6 +371,12 @@ mod tests {
     fn the_type_may_differ_from_the_urn() {
         let chart = dataset().with_type("chart");
         assert_eq!(values(&chart, Field::Type), Some(vec!["chart"]));
+        assert_eq!(dataset(), dataset().with_type("dataset"));
+        for urn in ["urn:li:tag", "urn:li:corpuser:a", "urn:li:dataset:(urn:li:dataPlatform:x,y,z)"]
+        {
+            let urn: Urn = urn.parse().unwrap();
+            assert_eq!(Resource::new(&urn).entity_type(), urn.entity_type());
+        }
     }
 
     #[test]
