@@ -29,14 +29,8 @@ fn some(texts: &'static [&'static str], most: usize) -> BoxedStrategy<Vec<String
     prop::collection::vec(select(texts).prop_map(str::to_owned), 0..=most).boxed()
 }
 
-fn often<T: std::fmt::Debug + Clone>(
-    value: T,
-    rest: impl Strategy<Value = T> + 'static,
-) -> BoxedStrategy<T>
-where
-    T: 'static,
-{
-    prop_oneof![2 => Just(value), 1 => rest].boxed()
+fn often(usual: &'static str, others: &'static [&'static str]) -> BoxedStrategy<&'static str> {
+    prop_oneof![2 => Just(usual), 1 => select(others)].boxed()
 }
 
 fn criterion() -> impl Strategy<Value = Criterion> {
@@ -120,8 +114,8 @@ fn actor_filter() -> impl Strategy<Value = ActorFilter> {
 
 fn policy() -> impl Strategy<Value = Policy> {
     (
-        often("METADATA", select(&["PLATFORM", "platform", ""][..])),
-        often("ACTIVE", select(&["INACTIVE", "DRAFT", "inactive"][..])),
+        often("METADATA", &["PLATFORM", "platform", ""]),
+        often("ACTIVE", &["INACTIVE", "DRAFT", "inactive"]),
         prop::option::weighted(0.8, resource_filter()),
         some(&PRIVILEGES, 3),
         actor_filter(),
