@@ -66,8 +66,7 @@ pub(super) struct TextHasher {
 impl TextHasher {
     fn fold(&mut self, one: u64, two: u64) {
         let product = u128::from(self.state ^ one) * u128::from(self.seed ^ two);
-        // Both halves, so that no bit of the input is lost.
-        let [low, high] = [product, product >> 64].map(|half| half as u64);
+        let [low, high] = halves(product);
         self.state = low ^ high.rotate_left(23);
     }
 }
@@ -78,24 +77,34 @@ impl Hasher for TextHasher {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        let (pairs, rest) = bytes.as_chunks::<16>();
-        for pair in pairs {
-            let pair = u128::from_le_bytes(*pair);
-            self.fold(pair as u64, (pair >> 64) as u64);
+        let (chunks, _) = bytes.as_chunks::<16>();
+        for chunk in chunks {
+            let [low, high] = halves(u128::from_le_bytes(*chunk));
+            self.fold(low, high);
         }
-        let mut last = [0; 16];
-        for (to, from) in last.iter_mut().zip(rest) {
-            *to = *from;
-        }
-        let last = u128::from_le_bytes(last);
-        self.fold(last as u64, (last >> 64) as u64);
-        // Zeros at the end are told from padding by the length.
+        // The rest, as two words that overlap each other or what was read before.
+        let [low, high] = if let Some(last) = bytes.last_chunk::<16>() {
+            halves(u128::from_le_bytes(*last))
+        } else if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+            [u64::from_le_bytes(*first), u64::from_le_bytes(*last)]
+        } else if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+            [u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into()]
+        } else {
+            let byte = |at: usize| bytes.get(at).copied().map_or(0, u64::from);
+            [byte(0), byte(1) | byte(2) << 8]
+        };
+        self.fold(low, high);
+        // Tells texts apart that overlap to the same words.
         self.fold(bytes.len() as u64, 0);
     }
 
     fn write_u8(&mut self, _: u8) {
         // Ends a text; there is never a second one.
     }
+}
+
+fn halves(value: u128) -> [u64; 2] {
+    [value as u64, (value >> 64) as u64]
 }
 
 /// A map by numbers that we gave out ourselves, so that nobody can make them collide.
@@ -149,6 +158,8 @@ mod tests {
         let texts: HashSet<String> = (0..1024)
             .map(|number| format!("urn:li:dataset:orders_{number}"))
             .chain((0..40).map(|length| "\0".repeat(length)))
+            .chain((1..40).map(|length| "a".repeat(length)))
+            .chain((0..40).map(|at| format!("{}b{}", "a".repeat(at), "a".repeat(40 - at))))
             .collect();
         let hashes: HashSet<u64> = texts.iter().map(|text| hash.hash_one(text.as_str())).collect();
         assert_eq!(hashes.len(), texts.len());
