@@ -1,8 +1,8 @@
 //! Does a decision stay cheap as policies become many?
 //!
 //! A third of the policies name one entity, a third one domain of one type, a third one tag of what
-//! somebody owns. `authorize` asks for what the last policy about an entity grants, `refuse` for what
-//! none does, `authorize_by_domain` for what a domain grants, `missing_facts` about an entity of
+//! somebody owns. `authorize` asks for what the last policy about an entity grants, `refuse` for
+//! what none does, `authorize_by_domain` for what a domain grants, `missing_facts` about an entity of
 //! which nothing is known, `narrow` for what concerns an actor of three groups and a role, `build`
 //! makes the index.
 #![allow(missing_docs, clippy::unwrap_used)]

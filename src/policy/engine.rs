@@ -77,7 +77,8 @@ impl PolicyEngine {
     }
 
     /// All privileges that the actor certainly holds, on `resource` or, without one, without any
-    /// (P7.1). Policies and View Self are listed, whatever the mode and whoever is the system actor.
+    /// (P7.1). Policies and View Self are listed, whatever the mode and whoever is the system
+    /// actor.
     #[must_use]
     pub fn granted_privileges(
         &self,

@@ -46,8 +46,8 @@ pub struct References {
 
 /// Facts found by walking an [`EntityGraph`] (P5.5).
 ///
-/// 1. An entity that is not there has no values, but a domain, container, glossary term or node, and
-///    platform instance still is in itself. What kind of entity it is, its urn says.
+/// 1. An entity that is not there has no values, but a domain, container, glossary term or node,
+///    and platform instance still is in itself. What kind of entity it is, its urn says.
 /// 2. Walks to ancestors go on to the top, stop at cycles, and count a parent that is named and not
 ///    there.
 /// 3. A walk over more than 10,000 entities is an error, as is an outage; DataHub takes both for

@@ -18,8 +18,8 @@ use crate::actor::Actor;
 ///    user, group and role, and owners. An actor concerns few buckets: these are found once, and
 ///    make the actor's [`Privileges`].
 /// 2. In a bucket, each privilege has its own rules. One without conditions is a flag. One with an
-///    EQUALS criterion is found by a value of that criterion, the URN if there is one and the TYPE if
-///    there is nothing better. The others are tried one by one.
+///    EQUALS criterion is found by a value of that criterion, the URN if there is one and the TYPE
+///    if there is nothing better. The others are tried one by one.
 /// 3. Where the field of such a criterion is unknown, the rules found by it are all looked at, for
 ///    the answer has to name what is missing.
 ///
@@ -68,5 +68,94 @@ impl fmt::Debug for PolicyIndex {
             .field("options", &self.0.options)
             .field("rules", &self.0.rules.len())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        actor::Urn,
+        policy::{Decision, FactSet, Field, Owner, Resource},
+    };
+
+    fn policy(actors: &Value, criteria: &Value) -> Policy {
+        serde_json::from_value(json!({
+            "displayName": "p", "type": "METADATA", "state": "ACTIVE", "privileges": ["OWN"],
+            "actors": actors, "resources": { "filter": { "criteria": criteria } }
+        }))
+        .unwrap()
+    }
+
+    fn alice() -> Arc<Actor> {
+        Arc::new(
+            Actor::new(Urn::corpuser("alice").unwrap())
+                .with_group("urn:li:corpGroup:sales".parse().unwrap()),
+        )
+    }
+
+    fn decide(policies: &[Policy], resource: &Resource) -> Decision {
+        let own = Privilege::from_static("OWN");
+        PolicyIndex::new(policies).privileges(alice()).decide_privilege(&own, Some(resource))
+    }
+
+    fn dataset(key: &str) -> Resource {
+        Resource::new(&Urn::of("dataset", key).unwrap())
+    }
+
+    #[test]
+    fn a_rule_is_found_by_each_of_its_values() {
+        let urns = json!(["urn:li:dataset:a", "urn:li:dataset:b"]);
+        let criteria =
+            json!([{ "field": "TYPE", "values": ["dataset"] }, { "field": "URN", "values": urns }]);
+        let policies = [policy(&json!({ "allUsers": true }), &criteria)];
+        assert!(decide(&policies, &dataset("a")).is_granted());
+        assert!(decide(&policies, &dataset("b")).is_granted());
+        assert_eq!(decide(&policies, &dataset("c")), Decision::Denied);
+        assert_eq!(decide(&policies, &dataset("a").with_type("chart")), Decision::Denied);
+    }
+
+    #[test]
+    fn a_rule_that_waits_for_a_fact_says_so_only_where_it_may_apply() {
+        let of_type = |of_type| {
+            let tag = json!({ "field": "TAG", "values": ["urn:li:tag:gold"] });
+            let criteria = json!([tag, { "field": "TYPE", "values": [of_type] }]);
+            policy(&json!({ "groups": ["urn:li:corpGroup:sales"] }), &criteria)
+        };
+        let tag = FactSet::of(Field::Tag);
+        assert_eq!(decide(&[of_type("dataset")], &dataset("a")), Decision::Indeterminate(tag));
+        assert_eq!(decide(&[of_type("chart")], &dataset("a")), Decision::Denied);
+        let known = dataset("a").with_field(Field::Tag, ["urn:li:tag:gold"]);
+        assert!(decide(&[of_type("chart"), of_type("dataset")], &known).is_granted());
+    }
+
+    #[test]
+    fn owners_need_not_be_known_for_somebody_who_is_meant_anyway() {
+        let actors = json!({ "users": ["urn:li:corpuser:alice"], "resourceOwners": true });
+        let criteria = json!([{ "field": "TAG", "values": ["urn:li:tag:gold"] }]);
+        assert_eq!(
+            decide(&[policy(&actors, &criteria)], &dataset("a")),
+            Decision::Indeterminate(FactSet::of(Field::Tag))
+        );
+    }
+
+    #[test]
+    fn a_group_owns_for_its_members() {
+        let policies = [policy(&json!({ "resourceOwners": true }), &json!([]))];
+        let owned_by = |owner: &str| dataset("a").with_owners([Owner::new(owner)]);
+        assert!(decide(&policies, &owned_by("urn:li:corpGroup:sales")).is_granted());
+        assert_eq!(decide(&policies, &owned_by("urn:li:corpGroup:legal")), Decision::Denied);
+        let owner = FactSet::of(Field::Owner);
+        assert_eq!(decide(&policies, &dataset("a")), Decision::Indeterminate(owner));
+    }
+
+    #[test]
+    fn debug_shows_no_policies() {
+        let policies: Vec<Policy> =
+            (0..1_000).map(|_| policy(&json!({ "allUsers": true }), &json!([]))).collect();
+        let index = PolicyIndex::new(&policies);
+        assert!(format!("{index:?}{:?}", index.privileges(alice())).len() < 500);
     }
 }

@@ -50,8 +50,8 @@ pub fn parse_policies(text: &str) -> Result<Vec<PolicyRecord>, PolicyLoadError> 
 ///
 /// # Errors
 ///
-/// [`PolicyLoadError`] if something cannot be read, or is refused; it names the file, the policy and
-/// the field.
+/// [`PolicyLoadError`] if something cannot be read, or is refused; it names the file, the policy
+/// and the field.
 pub fn load_policies(path: impl AsRef<Path>) -> Result<Vec<PolicyRecord>, PolicyLoadError> {
     let path = path.as_ref();
     let io = |path: &Path| {
@@ -91,7 +91,7 @@ impl Policy {
         shape::read(&value).map_err(|source| {
             let policy =
                 value.get("displayName").and_then(Value::as_str).unwrap_or("without a name");
-            PolicyLoadError::Invalid { policy: Place::new(policy.to_owned(), None), source }
+            PolicyLoadError::Invalid { policy: PolicyPlace::new(policy.to_owned(), None), source }
         })
     }
 
@@ -150,13 +150,13 @@ pub enum PolicyLoadError {
     #[error("{policy} is not a policy with its urn")]
     NotAPolicy {
         /// Which one.
-        policy: Place,
+        policy: PolicyPlace,
     },
     /// A policy has a urn that is none.
     #[error("{policy} has no valid urn")]
     Urn {
         /// Which one.
-        policy: Place,
+        policy: PolicyPlace,
         /// The cause.
         #[source]
         source: UrnError,
@@ -165,7 +165,7 @@ pub enum PolicyLoadError {
     #[error("{policy} is not valid")]
     Invalid {
         /// Which one.
-        policy: Place,
+        policy: PolicyPlace,
         /// The field, and what is wrong with it.
         #[source]
         source: InvalidPolicyError,
@@ -174,24 +174,24 @@ pub enum PolicyLoadError {
     #[error("{policy} has a urn that an earlier policy has")]
     DuplicateUrn {
         /// The second one.
-        policy: Place,
+        policy: PolicyPlace,
     },
 }
 
 /// Which policy it was, for people: by urn, name or number, and file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct PolicyPlace {
     name: String,
     file: Option<PathBuf>,
 }
 
-impl Place {
+impl PolicyPlace {
     fn new(name: String, file: Option<&Path>) -> Self {
         Self { name, file: file.map(Path::to_owned) }
     }
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for PolicyPlace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "policy {}{}", self.name, in_file(self.file.as_deref()))
     }
@@ -216,7 +216,7 @@ impl Loaded {
             other => std::slice::from_ref(other),
         };
         for (index, entry) in list.iter().enumerate() {
-            let place = Place::new(name(entry, index), file);
+            let place = PolicyPlace::new(name(entry, index), file);
             let record = read_record(entry, &place)?;
             if !self.urns.insert(record.urn.clone()) {
                 return Err(PolicyLoadError::DuplicateUrn { policy: place });
@@ -227,7 +227,7 @@ impl Loaded {
     }
 }
 
-fn read_record(entry: &Value, place: &Place) -> Result<PolicyRecord, PolicyLoadError> {
+fn read_record(entry: &Value, place: &PolicyPlace) -> Result<PolicyRecord, PolicyLoadError> {
     let not_a_policy = || PolicyLoadError::NotAPolicy { policy: place.clone() };
     let object = entry.as_object().ok_or_else(not_a_policy)?;
     let urn = object.get("urn").and_then(Value::as_str).ok_or_else(not_a_policy)?;

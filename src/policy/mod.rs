@@ -11,13 +11,16 @@
 //!    predicates: users, groups, roles, ownership), is about the resource (by all of its criteria)
 //!    and takes all sub-resources. One of type `PLATFORM` does not look at the resource.
 //! 4. Every actor also has View Self: it may look at, edit and delete its own entity.
-//! 5. What is not known of the resource is not taken for missing. A [`Decision`] that hangs on it is
-//!    [indeterminate](Decision::Indeterminate) and no grant; it names what has to be found first, by
-//!    [`ResourceFacts`] for instance.
+//! 5. What is not known of the resource is not taken for missing. A [`Decision`] that hangs on it
+//!    is [indeterminate](Decision::Indeterminate) and no grant; it names what has to be found
+//!    first, by [`ResourceFacts`] for instance.
 //!
 //! [`PolicyEngine`] does this policy by policy and is the reference. [`PolicyIndex`] gives the same
 //! answers at a cost that does not grow with the number of policies; it is what requests are judged
 //! by. Nothing here looks anybody up, waits or does I/O: actors and facts are handed in.
+//!
+//! References such as P5.3 are to the sections of `policies.md`, the description of DataHub's rules
+//! that this module follows.
 //!
 //! # Example
 //!
@@ -68,8 +71,8 @@
 //! # In deployment
 //!
 //! `EDIT_ENTITY` without a resource filter, together with `DELETE_ENTITY`, manages everything,
-//! access tokens included ([`requirement`]); a `METADATA` policy without `resources` also grants where
-//! no resource is asked about. Both are as in DataHub.
+//! access tokens included ([`requirement`]); a `METADATA` policy without `resources` also grants
+//! where no resource is asked about. Both are as in DataHub.
 
 mod decision;
 mod engine;
@@ -94,8 +97,8 @@ pub use self::{
     graph::{EntityGraph, GraphFacts, References},
     index::{PolicyIndex, Privileges},
     load::{
-        InvalidPolicyError, Place, PolicyLoadError, default_policies, default_roles, load_policies,
-        parse_policies,
+        InvalidPolicyError, PolicyLoadError, PolicyPlace, default_policies, default_roles,
+        load_policies, parse_policies,
     },
     model::{ActorFilter, Condition, Criterion, MatchFilter, Policy, PolicyRecord, ResourceFilter},
     operation::{

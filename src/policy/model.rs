@@ -153,7 +153,7 @@ pub struct Criterion {
     pub condition: Condition,
 }
 
-/// How the values of a field are compared with those wanted (DataHub: `PolicyMatchCondition`, P5.4).
+/// How values are compared with those wanted (DataHub: `PolicyMatchCondition`, P5.4).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Condition {
@@ -235,7 +235,8 @@ mod tests {
 
     fn policy(more: Value) -> Policy {
         let mut value = json!({
-            "displayName": "p", "type": "METADATA", "state": "ACTIVE", "privileges": [], "actors": {}
+            "displayName": "p", "type": "METADATA", "state": "ACTIVE",
+            "privileges": [], "actors": {}
         });
         let Value::Object(more) = more else { panic!("an object") };
         value.as_object_mut().unwrap().extend(more);

@@ -117,19 +117,21 @@ impl RuleList {
         self.mentions = self.mentions.union(mentions);
     }
 
-    /// What the rules say together. `known` is what no rule has to wait for: once the result hangs on
-    /// everything else that they mention, and they are known not to grant, nothing can be added.
+    /// What the rules say, together with what others said `so_far`.
+    ///
+    /// `hopeless` are rules that cannot grant, since something that they all ask for is unknown;
+    /// with it come all facts that are unknown. Such rules only add facts to what is missing, so
+    /// that the rest is left alone when there is nothing to add.
     pub(super) fn truth(
         &self,
-        cannot_grant: bool,
-        unknown: FactSet,
+        hopeless: Option<FactSet>,
         mut so_far: Truth,
         mut truth: impl FnMut(u32) -> Truth,
     ) -> Truth {
-        let at_most = self.mentions.intersection(unknown);
+        let missing = hopeless.map(|unknown| self.mentions.intersection(unknown));
         for rule in &self.rules {
-            if cannot_grant
-                && matches!(so_far, Truth::Unknown(facts) if facts.contains_all(at_most))
+            if let (Some(missing), Truth::Unknown(facts)) = (missing, so_far)
+                && facts.contains_all(missing)
             {
                 break;
             }

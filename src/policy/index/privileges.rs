@@ -14,10 +14,11 @@ use crate::{
     },
 };
 
-/// What one actor may do: a [`PolicyIndex`](super::PolicyIndex), narrowed to what concerns the actor.
+/// What one actor may do: a [`PolicyIndex`](super::PolicyIndex), narrowed to what concerns it.
 ///
-/// Cheap to clone, and a snapshot: what changes later is not seen. Deciding allocates nothing, waits
-/// for nothing, and costs the same whether there are ten policies or ten thousand.
+/// Cheap to clone, and a snapshot: what changes later is not seen. Deciding allocates nothing and
+/// waits for nothing. It costs the same whether there are ten policies or ten thousand, but for
+/// those that have no EQUALS criterion or whose criterion many share: they are tried one by one.
 #[derive(Clone)]
 pub struct Privileges(Arc<Narrowed>);
 
@@ -77,7 +78,7 @@ impl Privileges {
     }
 
     /// All privileges that the actor certainly holds, on `resource` or, without one, without any
-    /// (P7.1). Policies and View Self are listed, whatever the mode and whoever is the system actor.
+    /// (P7.1). Policies and View Self are listed, whatever the mode and the system actor.
     ///
     /// Unlike a decision this asks for every privilege there is: for pages, not for guards.
     #[must_use]
@@ -166,13 +167,12 @@ impl<'a> Question<'a> {
     /// the owners.
     fn ask(&self, rules: &RuleSet, owners: Option<Fact<&[Owner]>>, so_far: Truth) -> Truth {
         let owners_unknown = owners == Some(Fact::Unknown);
-        let ask = |list: &RuleList, cannot_grant: bool, so_far: Truth| {
+        let ask = |list: &RuleList, hopeless: bool, so_far: Truth| {
             if list.rules.is_empty() {
                 return so_far;
             }
-            let cannot_grant = cannot_grant || owners_unknown;
-            let unknown = if cannot_grant { self.unknown() } else { FactSet::EMPTY };
-            list.truth(cannot_grant, unknown, so_far, |rule| self.ask_one(rule, owners))
+            let hopeless = (hopeless || owners_unknown).then(|| self.unknown());
+            list.truth(hopeless, so_far, |rule| self.ask_one(rule, owners))
         };
         let mut result = ask(&rules.anywhere, false, so_far);
         let Some(resource) = self.resource else { return result };

@@ -2,8 +2,10 @@ use std::borrow::Cow;
 
 use super::Privilege;
 
-/// The privileges that DataHub defines, by their ids there (`PoliciesConfig`). "Platform" is asked for
-/// without a resource, "resource" about one; the ids tell nothing of it, nor does a decision look at it.
+/// The privileges that DataHub defines, by their ids there (`PoliciesConfig`).
+///
+/// Those said to be *platform* are asked for without a resource, *resource* ones about one. Neither
+/// the ids nor the decisions show a difference.
 impl Privilege {
     /// Write any access policy, and so grant anything to anybody (platform).
     pub const MANAGE_POLICIES: Self = Self(Cow::Borrowed("MANAGE_POLICIES"));
@@ -87,7 +89,7 @@ impl Privilege {
     pub const MANAGE_DOCUMENTATION_FORMS: Self = Self(Cow::Borrowed("MANAGE_DOCUMENTATION_FORMS"));
     /// Stands for the administration of features as a whole (platform).
     pub const MANAGE_FEATURES: Self = Self(Cow::Borrowed("MANAGE_FEATURES"));
-    /// Any system or operations API; most endpoints take it in place of their own privilege (platform).
+    /// Any system or operations API; most endpoints take it in place of their own (platform).
     pub const MANAGE_SYSTEM_OPERATIONS: Self = Self(Cow::Borrowed("MANAGE_SYSTEM_OPERATIONS"));
     /// Read platform events by the events API (platform).
     pub const GET_PLATFORM_EVENTS: Self = Self(Cow::Borrowed("GET_PLATFORM_EVENTS"));
