@@ -19,7 +19,8 @@ use crate::actor::Actor;
 ///    make the actor's [`Privileges`].
 /// 2. In a bucket, each privilege has its own rules. One without conditions is a flag. One with an
 ///    EQUALS criterion is found by a value of that criterion, the URN if there is one and the TYPE
-///    if there is nothing better. The others are tried one by one.
+///    if there is nothing better; one with STARTS_WITH by the beginning of a value. The others are
+///    tried one by one.
 /// 3. Where the field of such a criterion is unknown, the rules found by it are all looked at, for
 ///    the answer has to name what is missing.
 ///
@@ -115,6 +116,21 @@ mod tests {
         assert!(decide(&policies, &dataset("b")).is_granted());
         assert_eq!(decide(&policies, &dataset("c")), Decision::Denied);
         assert_eq!(decide(&policies, &dataset("a").with_type("chart")), Decision::Denied);
+    }
+
+    #[test]
+    fn a_rule_is_found_by_the_beginning_of_a_value() {
+        let criteria =
+            |values| json!([{ "field": "URN", "values": values, "condition": "STARTS_WITH" }]);
+        let starting = |values| [policy(&json!({ "allUsers": true }), &criteria(values))];
+        let short = starting(json!(["urn:li:chart:", "urn:li:dataset:é"]));
+        assert!(decide(&short, &dataset("é")).is_granted());
+        assert!(decide(&short, &dataset("éa")).is_granted());
+        assert_eq!(decide(&short, &dataset("e")), Decision::Denied);
+        // As long as the prefix in bytes, and in the midst of a character there.
+        assert_eq!(decide(&short, &dataset("aé")), Decision::Denied);
+        assert!(decide(&starting(json!([""])), &dataset("a")).is_granted());
+        assert_eq!(decide(&starting(json!([""])), &Resource::of_type("dataset")), Decision::Denied);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use super::{
     ids::IdMap,
-    rule::{Rule, Scope, Test},
+    rule::{Compare, Rule, Scope, Test},
 };
 use crate::policy::{FactSet, Field, truth::Truth};
 
@@ -20,10 +20,19 @@ pub(super) struct RuleSet {
     /// Rules that have no key.
     pub(super) unkeyed: RuleList,
     /// The fields by whose values rules are found.
-    pub(super) fields: Vec<Field>,
+    pub(super) keys: Vec<KeyField>,
     keyed: IdMap<u64, RuleList>,
+    prefixed: IdMap<u64, RuleList>,
     /// The keyed rules again, for where the field is unknown: by field and by type.
     of_unknown: IdMap<u64, RuleList>,
+}
+
+/// A field by whose values rules are found.
+#[derive(Debug)]
+pub(super) struct KeyField {
+    pub(super) field: Field,
+    /// How long the beginnings are by which rules are found, from short to long.
+    pub(super) prefix_lengths: Vec<usize>,
 }
 
 /// Rules by their places, with all facts that may matter to them.
@@ -69,16 +78,16 @@ impl Bucket {
             set.unkeyed.push(place, mentions);
             return;
         };
-        if !set.fields.contains(&key.field) {
-            set.fields.push(key.field);
-        }
+        set.add_key_field(key);
+        let table = if key.compare == Compare::Equals { &mut set.keyed } else { &mut set.prefixed };
         for value in &key.values {
-            let list = set.keyed.entry(pair(key.field, id(value))).or_default();
-            list.push(place, mentions);
+            table.entry(pair(key.field, id(value))).or_default().push(place, mentions);
         }
         if !FactSet::of(key.field).is_empty() {
             // Of all rules that wait for a fact, most are about entities of another type.
-            let of_type = tests.iter().find(|test| test.field == Field::Type && test.is_key());
+            let of_type = tests
+                .iter()
+                .find(|test| test.field == Field::Type && test.compare == Compare::Equals);
             let types = of_type.map_or(&[][..], |test| &test.values);
             for value in types {
                 let list = set.of_unknown.entry(pair(key.field, id(value))).or_default();
@@ -96,6 +105,26 @@ impl RuleSet {
     /// The rules found by a value of a field.
     pub(super) fn keyed(&self, field: Field, value: u32) -> Option<&RuleList> {
         self.keyed.get(&pair(field, value))
+    }
+
+    /// The rules found by the beginning of a value of a field.
+    pub(super) fn prefixed(&self, field: Field, prefix: u32) -> Option<&RuleList> {
+        self.prefixed.get(&pair(field, prefix))
+    }
+
+    fn add_key_field(&mut self, key: &Test) {
+        let known = self.keys.iter().position(|known| known.field == key.field);
+        let at = known.unwrap_or_else(|| {
+            self.keys.push(KeyField { field: key.field, prefix_lengths: Vec::new() });
+            self.keys.len() - 1
+        });
+        if let (Compare::StartsWith, Some(known)) = (key.compare, self.keys.get_mut(at)) {
+            for prefix in &key.values {
+                if let Err(at) = known.prefix_lengths.binary_search(&prefix.len()) {
+                    known.prefix_lengths.insert(at, prefix.len());
+                }
+            }
+        }
     }
 
     /// The rules found by this field that may concern entities of this type.
@@ -146,14 +175,16 @@ impl RuleList {
 
 impl Test {
     fn is_key(&self) -> bool {
-        self.compare == super::rule::Compare::Equals
+        self.compare != Compare::NotEquals
     }
 
     /// How much a test narrows: one urn is one entity, a type is very many.
     fn rank(&self) -> u8 {
-        match self.field {
-            Field::Urn => 2,
-            Field::Type => 0,
+        match (self.compare, self.field) {
+            (Compare::Equals, Field::Urn) => 4,
+            (_, Field::Type) => 0,
+            (Compare::Equals, _) => 3,
+            (_, Field::Urn) => 2,
             _ => 1,
         }
     }

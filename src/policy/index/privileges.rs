@@ -2,7 +2,7 @@ use std::{cell::OnceCell, collections::BTreeSet, fmt, sync::Arc};
 
 use super::{
     Compiled,
-    bucket::{Bucket, RuleList, RuleSet},
+    bucket::{Bucket, KeyField, RuleList, RuleSet},
 };
 use crate::{
     actor::{Actor, Urn},
@@ -18,7 +18,7 @@ use crate::{
 ///
 /// Cheap to clone, and a snapshot: what changes later is not seen. Deciding allocates nothing and
 /// waits for nothing. It costs the same whether there are ten policies or ten thousand, but for
-/// those that have no EQUALS criterion or whose criterion many share: they are tried one by one.
+/// those that share their criterion with many, or have only NOT_EQUALS: they are tried one by one.
 #[derive(Clone)]
 pub struct Privileges(Arc<Narrowed>);
 
@@ -176,11 +176,16 @@ impl<'a> Question<'a> {
         };
         let mut result = ask(&rules.anywhere, false, so_far);
         let Some(resource) = self.resource else { return result };
-        for field in &rules.fields {
+        for KeyField { field, prefix_lengths } in &rules.keys {
             match self.keys(resource, *field) {
                 Fact::Known(keys) => {
                     for key in keys {
                         if let Some(list) = rules.keyed(*field, key) {
+                            result = ask(list, false, result);
+                        }
+                    }
+                    for key in self.prefixes(resource, *field, prefix_lengths) {
+                        if let Some(list) = rules.prefixed(*field, key) {
                             result = ask(list, false, result);
                         }
                     }
@@ -232,6 +237,27 @@ impl<'a> Question<'a> {
         };
         let several = several.into_iter().flatten().filter_map(|value| ids.find(value));
         Fact::Known(one.into_iter().chain(several))
+    }
+
+    /// The same for the beginnings of the values that are of these lengths.
+    fn prefixes(
+        &self,
+        resource: &Resource,
+        field: Field,
+        lengths: &[usize],
+    ) -> impl Iterator<Item = u32> {
+        let ids = &self.by.index.values;
+        let values = match resource.values(field) {
+            Fact::Known(values) if !lengths.is_empty() => Some(values),
+            _ => None,
+        };
+        values.into_iter().flatten().flat_map(move |value| {
+            let prefixes = lengths.iter().map_while(|length| {
+                // Nothing begins within a character, and so no rule is found there.
+                (*length <= value.len()).then(|| value.get(..*length))
+            });
+            prefixes.flatten().filter_map(|prefix| ids.find(prefix))
+        })
     }
 
     fn entity_type(&self, resource: &Resource) -> Option<u32> {
