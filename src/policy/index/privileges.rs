@@ -95,7 +95,7 @@ impl Privileges {
 
 impl fmt::Debug for Privileges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Privileges").field("actor", &self.0.actor).finish_non_exhaustive()
+        f.debug_struct("Privileges").field("actor", self.0.actor.urn()).finish_non_exhaustive()
     }
 }
 
