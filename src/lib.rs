@@ -11,5 +11,6 @@ pub mod clock;
 pub mod config;
 pub mod feed;
 pub mod policy;
+pub mod store;
 pub mod token;
 pub mod token_service;

@@ -8,4 +8,5 @@
 )]
 
 mod policy;
+mod store;
 mod vectors;

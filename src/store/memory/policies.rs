@@ -1,0 +1,71 @@
+use std::collections::BTreeMap;
+
+use super::{MemoryStore, State};
+use crate::{
+    actor::Urn,
+    backend::{BoxFuture, StoreError},
+    feed::Change,
+    policy::{Policy, PolicyRecord, PolicySource, PolicyStore},
+    store::seed,
+};
+
+impl State {
+    /// Stores all of `wanted`, and returns how many differ from what was there.
+    fn put_policies(&mut self, wanted: BTreeMap<&Urn, &Policy>) -> usize {
+        let mut changed = 0;
+        for (urn, policy) in wanted {
+            if self.policies.get(urn) != Some(policy) {
+                self.policies.insert(urn.clone(), policy.clone());
+                changed += 1;
+            }
+        }
+        if changed > 0 {
+            self.announce(Change::Policies);
+        }
+        changed
+    }
+}
+
+impl PolicySource for MemoryStore {
+    fn policies(&self) -> BoxFuture<'_, Result<Vec<PolicyRecord>, StoreError>> {
+        Box::pin(async move { Ok(self.read().policies.iter().map(record).collect()) })
+    }
+}
+
+impl PolicyStore for MemoryStore {
+    fn get<'a>(&'a self, urn: &'a Urn) -> BoxFuture<'a, Result<Option<PolicyRecord>, StoreError>> {
+        Box::pin(async move { Ok(self.read().policies.get_key_value(urn).map(record)) })
+    }
+
+    fn put<'a>(&'a self, records: &'a [PolicyRecord]) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.write(|state| state.put_policies(seed::last_of_each(records)));
+            Ok(())
+        })
+    }
+
+    fn delete<'a>(&'a self, urn: &'a Urn) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            Ok(self.write(|state| {
+                let was_there = state.policies.remove(urn).is_some();
+                if was_there {
+                    state.announce(Change::Policies);
+                }
+                was_there
+            }))
+        })
+    }
+
+    fn seed<'a>(&'a self, records: &'a [PolicyRecord]) -> BoxFuture<'a, Result<usize, StoreError>> {
+        Box::pin(async move {
+            Ok(self.write(|state| {
+                let wanted = seed::defaults(records, |urn| state.policies.contains_key(urn));
+                state.put_policies(wanted)
+            }))
+        })
+    }
+}
+
+fn record((urn, policy): (&Urn, &Policy)) -> PolicyRecord {
+    PolicyRecord { urn: urn.clone(), info: policy.clone() }
+}

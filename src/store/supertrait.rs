@@ -1,0 +1,10 @@
+use crate::{
+    actor::DirectoryStore, feed::ChangeFeed, policy::PolicyStore, token_service::TokenStore,
+};
+
+/// Everything from one store: tokens, users, policies, and what changed of them.
+///
+/// Implemented by whatever implements its parts. A `dyn Store` is also each of its parts.
+pub trait Store: TokenStore + DirectoryStore + PolicyStore + ChangeFeed {}
+
+impl<S> Store for S where S: TokenStore + DirectoryStore + PolicyStore + ChangeFeed + ?Sized {}

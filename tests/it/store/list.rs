@@ -1,0 +1,263 @@
+use proptest::{collection::vec, option, prelude::*, test_runner::TestRunner};
+use tokio::{runtime::Handle, task::block_in_place};
+use tower_pat::{
+    backend::StoreError,
+    clock::Timestamp,
+    token::{Revocation, TokenId, TokenRecord},
+    token_service::{TokenFilter, TokenPage, TokenQuery, TokenSort, TokenStore},
+};
+
+use super::{Fixture, at, id, record, user};
+
+fn not(filter: TokenFilter) -> TokenFilter {
+    TokenFilter::Not(Box::new(filter))
+}
+
+async fn ids(store: &impl TokenStore, query: TokenQuery) -> Vec<TokenId> {
+    let page = store.list(&query).await.unwrap();
+    page.tokens.iter().map(|record| record.id).collect()
+}
+
+pub(super) async fn a_list_has_what_was_not_revoked(fixture: &impl Fixture) {
+    let store = fixture.handle().await;
+    let mut expired = record(1);
+    expired.expires_at = Some(at(101));
+    store.insert(&expired).await.unwrap();
+    for number in [2, 3] {
+        store.insert(&record(number)).await.unwrap();
+    }
+    store.revoke(&id(2), &user("bob"), at(200)).await.unwrap();
+    let page = store.list(&TokenQuery::default()).await.unwrap();
+    assert_eq!(page, TokenPage { tokens: vec![record(3), expired], total: 2 });
+}
+
+pub(super) async fn every_filter_holds_for_the_right_tokens(fixture: &impl Fixture) {
+    let store = fixture.handle().await;
+    let mut one = record(1);
+    one.name = "Nightly_Build 100%".into();
+    one.owner = user("bob");
+    one.expires_at = Some(at(300));
+    let mut two = record(2);
+    two.name = "Ärger".into();
+    two.actor = user("service");
+    two.created_at = at(101);
+    two.expires_at = Some(at(300));
+    two.valid_until = Some(at(200));
+    let three = record(3);
+    for record in [&one, &two, &three] {
+        store.insert(record).await.unwrap();
+    }
+    let contains = |text: &str| TokenFilter::NameContains(text.into());
+    let cases = [
+        (TokenFilter::Actor(vec![user("service"), user("nobody")]), vec![2]),
+        (TokenFilter::Actor(vec![]), vec![]),
+        (TokenFilter::Owner(vec![user("bob")]), vec![1]),
+        (contains("nightly_b"), vec![1]),
+        (contains("N_ghtly"), vec![]),
+        (contains("0%"), vec![1]),
+        (contains("%"), vec![1]),
+        (contains("Ärger"), vec![2]),
+        (contains("ärger"), vec![]),
+        (contains(""), vec![1, 2, 3]),
+        (TokenFilter::CreatedBefore(at(101)), vec![1, 3]),
+        (TokenFilter::EndsBefore(at(200)), vec![]),
+        (TokenFilter::EndsBefore(at(201)), vec![2]),
+        (TokenFilter::EndsBefore(at(301)), vec![1, 2]),
+        (TokenFilter::AnyOf(vec![]), vec![]),
+        (TokenFilter::AnyOf(vec![contains("%"), TokenFilter::EndsBefore(at(201))]), vec![1, 2]),
+    ];
+    for (filter, expected) in cases {
+        let expected: Vec<_> = expected.into_iter().map(id).collect();
+        let by_id = |filter| TokenQuery::default().filter(filter).ascending(TokenSort::Name);
+        let mut found = ids(&store, by_id(filter.clone())).await;
+        found.sort();
+        assert_eq!(found, expected, "{filter:?}");
+        let mut opposite = ids(&store, by_id(not(filter.clone()))).await;
+        opposite.extend(found);
+        opposite.sort();
+        assert_eq!(opposite, [id(1), id(2), id(3)], "not {filter:?}");
+    }
+    let both = TokenQuery::default()
+        .filter(TokenFilter::CreatedBefore(at(101)))
+        .filter(not(TokenFilter::Owner(vec![user("bob")])));
+    assert_eq!(ids(&store, both).await, [id(3)]);
+}
+
+pub(super) async fn never_is_later_than_every_date(fixture: &impl Fixture) {
+    let store = fixture.handle().await;
+    for (number, expires_at) in [(1, None), (2, Some(at(500))), (3, Some(at(200)))] {
+        let mut record = record(number);
+        record.expires_at = expires_at;
+        store.insert(&record).await.unwrap();
+    }
+    let ascending = TokenQuery::default().ascending(TokenSort::ExpiresAt);
+    assert_eq!(ids(&store, ascending).await, [id(3), id(2), id(1)]);
+    assert_eq!(ids(&store, TokenQuery::default()).await, [id(1), id(2), id(3)]);
+}
+
+pub(super) async fn equal_tokens_are_in_the_order_of_their_ids(fixture: &impl Fixture) {
+    let store = fixture.handle().await;
+    for number in [3, 1, 2] {
+        let mut record = record(number);
+        record.name = "same".into();
+        store.insert(&record).await.unwrap();
+    }
+    for sort in [TokenSort::ExpiresAt, TokenSort::CreatedAt, TokenSort::Name] {
+        for query in [TokenQuery::default().ascending(sort), TokenQuery::default().descending(sort)]
+        {
+            assert_eq!(ids(&store, query).await, [id(1), id(2), id(3)]);
+        }
+    }
+}
+
+pub(super) async fn pages_do_not_overlap(fixture: &impl Fixture) {
+    let store = fixture.handle().await;
+    for number in 0..25 {
+        let mut record = record(number);
+        // Many are equal.
+        record.created_at = at(i64::try_from(number % 3).unwrap());
+        store.insert(&record).await.unwrap();
+    }
+    let query = TokenQuery::default().descending(TokenSort::CreatedAt);
+    let mut seen = Vec::new();
+    for start in [0, 10, 20, 30] {
+        let page = store.list(&query.clone().page(start, 10)).await.unwrap();
+        assert_eq!(page.total, 25);
+        seen.extend(page.tokens);
+    }
+    let all = store.list(&query.clone().page(0, 100)).await.unwrap();
+    assert_eq!(seen, all.tokens);
+    assert_eq!(seen.len(), 25);
+    assert!(seen.is_sorted_by_key(|record| (std::cmp::Reverse(record.created_at), record.id)));
+    let nothing = store.list(&query.page(u32::MAX, 0)).await.unwrap();
+    assert_eq!(nothing, TokenPage { tokens: vec![], total: 25 });
+    assert_eq!(store.list(&TokenQuery::default()).await.unwrap().tokens.len(), 20);
+}
+
+pub(super) async fn a_query_that_is_too_large_is_refused(fixture: &impl Fixture) {
+    let store = fixture.handle().await;
+    let one = TokenFilter::CreatedBefore(at(0));
+    let deep = (0..16).fold(one.clone(), |filter, _| not(filter));
+    let wide = TokenFilter::AnyOf(vec![one.clone(); 500]);
+    for filter in [deep, wide] {
+        let answer = store.list(&TokenQuery::default().filter(filter)).await;
+        assert!(matches!(answer, Err(StoreError::Invalid(_))));
+    }
+    // The largest that are taken.
+    let deep = (0..15).fold(one.clone(), |filter, _| TokenFilter::AnyOf(vec![filter]));
+    let wide = TokenFilter::AnyOf(vec![not(one.clone()); 249]);
+    for filter in [deep, wide, TokenFilter::Actor(vec![user("alice"); 500])] {
+        store.list(&TokenQuery::default().filter(filter)).await.unwrap();
+    }
+}
+
+pub(super) async fn any_list_is_what_the_filters_say<F: Fixture>(_: &F) {
+    let runtime = Handle::current();
+    let strategy = (vec(records(), 0..12), vec(queries(), 1..6));
+    let mut runner = TestRunner::new(ProptestConfig {
+        cases: 60,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
+    block_in_place(|| {
+        runner.run(&strategy, |(records, queries)| {
+            let records: Vec<_> = numbered(records);
+            runtime.block_on(async {
+                let fixture = F::new().await;
+                let store = fixture.handle().await;
+                store.import(&records).await.unwrap();
+                for query in queries {
+                    let page = store.list(&query).await.unwrap();
+                    prop_assert_eq!(page, expected(&records, &query), "{:?}", query);
+                }
+                Ok(())
+            })
+        })
+    })
+    .unwrap();
+}
+
+/// What a list must be, by `TokenFilter::matches` and the words of the trait.
+fn expected(records: &[TokenRecord], query: &TokenQuery) -> TokenPage {
+    let mut found: Vec<_> = records
+        .iter()
+        .filter(|record| record.revoked.is_none())
+        .filter(|record| query.filters.iter().all(|filter| filter.matches(record)))
+        .cloned()
+        .collect();
+    found.sort_by(|a, b| {
+        let order = match query.sort {
+            TokenSort::ExpiresAt => {
+                let end =
+                    |record: &TokenRecord| record.expires_at.map_or(i64::MAX, Timestamp::as_millis);
+                end(a).cmp(&end(b))
+            }
+            TokenSort::CreatedAt => a.created_at.cmp(&b.created_at),
+            TokenSort::Name => a.name.as_bytes().cmp(b.name.as_bytes()),
+            _ => unreachable!(),
+        };
+        let order = if query.descending { order.reverse() } else { order };
+        order.then(a.id.cmp(&b.id))
+    });
+    let total = found.len() as u64;
+    let tokens = found.into_iter().skip(query.start as usize).take(query.count as usize).collect();
+    TokenPage { tokens, total }
+}
+
+/// Gives each an id, so that their order is not that in which they are added.
+fn numbered(mut records: Vec<TokenRecord>) -> Vec<TokenRecord> {
+    for (record, number) in records.iter_mut().zip(0..) {
+        record.id = id(number * 7 % 13);
+    }
+    records
+}
+
+fn records() -> impl Strategy<Value = TokenRecord> {
+    let times = (0..4_i64, option::of(2..6_i64), option::of(0..6_i64), prop::bool::weighted(0.2));
+    (names(), people(), people(), times).prop_map(|(name, actor, owner, times)| {
+        let (created_at, expires_at, valid_until, revoked) = times;
+        let mut record = record(0);
+        record.name = name;
+        record.actor = user(actor);
+        record.owner = user(owner);
+        record.created_at = at(created_at);
+        record.expires_at = expires_at.map(at);
+        record.valid_until = valid_until.map(|end| at(end.min(expires_at.unwrap_or(end))));
+        record.revoked = revoked.then(|| Revocation { at: at(3), by: user("bob") });
+        record
+    })
+}
+
+fn queries() -> impl Strategy<Value = TokenQuery> {
+    let sorts =
+        prop::sample::select(vec![TokenSort::ExpiresAt, TokenSort::CreatedAt, TokenSort::Name]);
+    (vec(filters(), 0..3), sorts, any::<bool>(), 0..4_u32, 0..14_u32).prop_map(
+        |(filters, sort, descending, start, count)| {
+            let query = filters.into_iter().fold(TokenQuery::default(), TokenQuery::filter);
+            let query = if descending { query.descending(sort) } else { query.ascending(sort) };
+            query.page(start, count)
+        },
+    )
+}
+
+fn filters() -> impl Strategy<Value = TokenFilter> {
+    let urns = || vec(people().prop_map(user), 0..3);
+    let leaf = prop_oneof![
+        urns().prop_map(TokenFilter::Actor),
+        urns().prop_map(TokenFilter::Owner),
+        names().prop_map(TokenFilter::NameContains),
+        (0..5_i64).prop_map(|seconds| TokenFilter::CreatedBefore(at(seconds))),
+        (0..7_i64).prop_map(|seconds| TokenFilter::EndsBefore(at(seconds))),
+    ];
+    leaf.prop_recursive(4, 16, 3, |inner| {
+        prop_oneof![inner.clone().prop_map(not), vec(inner, 0..3).prop_map(TokenFilter::AnyOf),]
+    })
+}
+
+fn names() -> impl Strategy<Value = String> {
+    "[aAbÄä%_\u{0}]{0,3}"
+}
+
+fn people() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["alice", "bob", "service", "o'hara\u{0}x"])
+}

@@ -1,0 +1,163 @@
+//! One suite that every store passes.
+
+mod changes;
+mod directory;
+mod list;
+mod policies;
+mod rules;
+mod sweep;
+mod tokens;
+
+use std::time::Duration;
+
+use tower_pat::{
+    actor::Urn,
+    clock::Timestamp,
+    feed::{Change, ChangeFeed, FeedCursor},
+    store::{MemoryStore, Store},
+    token::{TokenId, TokenRecord},
+};
+
+/// A fresh store, and as many handles of it as are wanted.
+trait Fixture {
+    type Store: Store + Clone;
+    async fn new() -> Self;
+    async fn handle(&self) -> Self::Store;
+}
+
+struct Memory(MemoryStore);
+
+impl Fixture for Memory {
+    type Store = MemoryStore;
+
+    async fn new() -> Self {
+        Self(MemoryStore::default())
+    }
+
+    async fn handle(&self) -> MemoryStore {
+        self.0.clone()
+    }
+}
+
+macro_rules! for_each_case {
+    ($store:ident, $fixture:ident) => {
+        for_each_case! {
+            $store, $fixture:
+            tokens {
+                a_record_is_read_as_it_was_written
+                an_unknown_token_is_not_found
+                insert_never_replaces
+                insert_never_replaces_a_tombstone
+                one_of_many_inserts_wins
+                a_record_that_is_valid_beyond_its_expiry_is_refused
+                import_adds_what_is_missing
+                import_is_all_or_nothing
+                import_does_not_bring_a_revoked_token_back
+                the_first_revocation_stays
+                one_of_many_revocations_wins
+                an_unknown_token_cannot_be_revoked
+                a_later_use_is_noted_and_an_earlier_one_ignored
+            }
+            rules {
+                rules_are_found_by_what_they_are_about
+                the_rule_that_reaches_further_stays
+                the_rule_that_reaches_furthest_stays_under_many_writers
+            }
+            list {
+                a_list_has_what_was_not_revoked
+                every_filter_holds_for_the_right_tokens
+                never_is_later_than_every_date
+                equal_tokens_are_in_the_order_of_their_ids
+                pages_do_not_overlap
+                a_query_that_is_too_large_is_refused
+                any_list_is_what_the_filters_say
+            }
+            sweep {
+                an_expired_token_is_kept_for_a_while
+                a_tombstone_is_kept_until_its_token_would_have_expired
+                rules_and_good_tokens_are_kept_for_ever
+                a_reader_that_was_away_too_long_notices_the_gap
+                a_reader_that_stands_at_the_end_misses_nothing
+            }
+            directory {
+                a_new_user_is_active_and_alone
+                a_user_that_exists_is_left_as_it_is
+                flags_are_set_and_taken_back
+                groups_of_one_kind_replace_those_of_that_kind
+                roles_come_from_the_user_and_from_groups_of_either_kind
+                roles_are_in_the_order_of_their_texts
+                a_group_needs_no_record
+                nothing_happens_to_a_user_that_does_not_exist
+                a_deleted_user_leaves_nothing
+            }
+            policies {
+                a_policy_is_read_as_it_was_written
+                put_replaces_what_is_there
+                of_two_policies_of_one_name_the_later_stays
+                a_policy_is_deleted_once
+                defaults_replace_only_what_is_not_editable
+            }
+            changes {
+                every_change_is_announced
+                what_makes_no_difference_is_not_announced
+                making_and_using_tokens_is_not_announced
+                what_came_before_the_head_is_not_read
+                changes_reach_every_handle
+                no_change_is_missed_under_many_writers
+                a_cursor_of_another_history_is_a_gap
+                a_change_wakes_who_waits
+                an_abandoned_call_leaves_nothing_half_done
+            }
+        }
+    };
+    ($store:ident, $fixture:ident: $($module:ident { $($case:ident)* })*) => {
+        mod $store {
+            use super::{$fixture, Fixture};
+            $($(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    super::$module::$case(&$fixture::new().await).await;
+                }
+            )*)*
+        }
+    };
+}
+
+for_each_case!(memory, Memory);
+
+fn user(name: &str) -> Urn {
+    Urn::corpuser(name).unwrap()
+}
+
+fn group(name: &str) -> Urn {
+    Urn::of("corpGroup", name).unwrap()
+}
+
+fn role(name: &str) -> Urn {
+    Urn::of("dataHubRole", name).unwrap()
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(seconds)
+}
+
+fn id(number: u64) -> TokenId {
+    let mut bytes = [0; 32];
+    bytes[24..].copy_from_slice(&number.to_be_bytes());
+    TokenId::from_bytes(bytes)
+}
+
+/// Made by alice for herself at 100 s, without end.
+fn record(number: u64) -> TokenRecord {
+    TokenRecord::new(id(number), format!("token {number}"), user("alice"), user("alice"), at(100))
+}
+
+/// What was announced since `cursor`, which is moved behind it. There must be no gap.
+async fn read(feed: &impl ChangeFeed, cursor: &mut FeedCursor) -> Vec<Change> {
+    let batch = feed.since(cursor).await.unwrap();
+    assert!(!batch.gap);
+    *cursor = batch.next;
+    batch.changes
+}
+
+const SOON: Duration = Duration::from_secs(20);

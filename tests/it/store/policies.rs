@@ -1,0 +1,90 @@
+use serde_json::json;
+use tower_pat::{
+    actor::Urn,
+    feed::{Change, ChangeFeed},
+    policy::{PolicyRecord, PolicySource, PolicyStore},
+};
+
+use super::{Fixture, read};
+
+fn urn(name: &str) -> Urn {
+    Urn::of("dataHubPolicy", name).unwrap()
+}
+
+fn policy(name: &str, display_name: &str, editable: bool) -> PolicyRecord {
+    let info = json!({
+        "displayName": display_name, "type": "METADATA", "state": "INACTIVE",
+        "privileges": ["VIEW_ENTITY_PAGE"], "editable": editable,
+        "actors": { "users": ["urn:li:corpuser:å'\u{0}"], "resourceOwnersTypes": [] },
+        "resources": { "filter": { "criteria": [
+            { "field": "TYPE", "values": ["dataset"], "condition": "LIKE" }
+        ] } }
+    });
+    PolicyRecord { urn: urn(name), info: serde_json::from_value(info).unwrap() }
+}
+
+pub(super) async fn a_policy_is_read_as_it_was_written(fixture: &impl Fixture) {
+    let store = fixture.handle().await;
+    assert_eq!(store.policies().await.unwrap(), []);
+    let records = [policy("a", "A", true), policy("b", "B", false)];
+    store.put(&records).await.unwrap();
+    assert_eq!(store.get(&urn("b")).await.unwrap().as_ref(), Some(&records[1]));
+    assert_eq!(store.get(&urn("c")).await.unwrap(), None);
+    let mut all = store.policies().await.unwrap();
+    all.sort_by(|a, b| a.urn.cmp(&b.urn));
+    assert_eq!(all, records);
+}
+
+pub(super) async fn put_replaces_what_is_there(fixture: &impl Fixture) {
+    let store = fixture.handle().await;
+    let mut cursor = store.head().await.unwrap();
+    store.put(&[policy("a", "A", true), policy("b", "B", true)]).await.unwrap();
+    store.put(&[policy("b", "B2", true), policy("c", "C", true)]).await.unwrap();
+    assert_eq!(read(&store, &mut cursor).await, [Change::Policies, Change::Policies]);
+    assert_eq!(store.policies().await.unwrap().len(), 3);
+    assert_eq!(store.get(&urn("b")).await.unwrap(), Some(policy("b", "B2", true)));
+    // What is the same as before is no change.
+    store.put(&[policy("a", "A", true), policy("b", "B2", true)]).await.unwrap();
+    store.put(&[]).await.unwrap();
+    assert_eq!(read(&store, &mut cursor).await, []);
+}
+
+pub(super) async fn of_two_policies_of_one_name_the_later_stays(fixture: &impl Fixture) {
+    let store = fixture.handle().await;
+    let records = [policy("a", "A1", true), policy("a", "A2", true)];
+    store.put(&records).await.unwrap();
+    assert_eq!(store.policies().await.unwrap(), [policy("a", "A2", true)]);
+    let mut cursor = store.head().await.unwrap();
+    store.put(&records).await.unwrap();
+    assert_eq!(read(&store, &mut cursor).await, []);
+}
+
+pub(super) async fn a_policy_is_deleted_once(fixture: &impl Fixture) {
+    let store = fixture.handle().await;
+    store.put(&[policy("a", "A", true), policy("b", "B", true)]).await.unwrap();
+    let mut cursor = store.head().await.unwrap();
+    assert!(store.delete(&urn("a")).await.unwrap());
+    assert!(!store.delete(&urn("a")).await.unwrap());
+    assert_eq!(read(&store, &mut cursor).await, [Change::Policies]);
+    assert_eq!(store.policies().await.unwrap(), [policy("b", "B", true)]);
+}
+
+pub(super) async fn defaults_replace_only_what_is_not_editable(fixture: &impl Fixture) {
+    let store = fixture.handle().await;
+    store.put(&[policy("a", "mine", true), policy("b", "mine", true)]).await.unwrap();
+    let mut cursor = store.head().await.unwrap();
+    let defaults = [
+        policy("a", "default", true),
+        policy("b", "default", false),
+        policy("c", "default", true),
+        policy("c", "default of the same name", true),
+    ];
+    assert_eq!(store.seed(&defaults).await.unwrap(), 2);
+    assert_eq!(read(&store, &mut cursor).await, [Change::Policies]);
+    assert_eq!(store.get(&urn("a")).await.unwrap(), Some(policy("a", "mine", true)));
+    assert_eq!(store.get(&urn("b")).await.unwrap(), Some(policy("b", "default", false)));
+    assert_eq!(store.get(&urn("c")).await.unwrap(), Some(policy("c", "default", true)));
+
+    assert_eq!(store.seed(&defaults).await.unwrap(), 0);
+    assert_eq!(read(&store, &mut cursor).await, []);
+}

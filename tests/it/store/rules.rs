@@ -1,0 +1,75 @@
+use futures_util::future::join_all;
+use tower_pat::{
+    actor::Urn,
+    token::{KeyId, RevocationRule, RuleScope},
+    token_service::{RuleSubject, TokenLookup, TokenStore},
+};
+
+use super::{Fixture, at, user};
+
+fn key(digit: char) -> KeyId {
+    digit.to_string().repeat(16).parse().unwrap()
+}
+
+fn rule(scope: RuleScope, seconds: i64) -> RevocationRule {
+    RevocationRule { scope, issued_before: at(seconds), by: user("admin") }
+}
+
+/// The rules for a token, the one that reaches furthest first.
+async fn rules(
+    store: &impl TokenLookup,
+    actor: &Urn,
+    owner: Option<&Urn>,
+    key: KeyId,
+) -> Vec<RevocationRule> {
+    let mut rules = store.rules(RuleSubject::new(actor, owner, key)).await.unwrap();
+    rules.sort_by_key(|rule| std::cmp::Reverse(rule.issued_before));
+    rules
+}
+
+pub(super) async fn rules_are_found_by_what_they_are_about(fixture: &impl Fixture) {
+    let store = fixture.handle().await;
+    let (alice, bob) = (user("alice"), user("bob"));
+    let actor = rule(RuleScope::Actor(alice.clone()), 4);
+    let owner = rule(RuleScope::Owner(bob.clone()), 3);
+    let signed = rule(RuleScope::Key(key('a')), 2);
+    for rule in [&signed, &actor, &owner] {
+        store.add_rule(rule).await.unwrap();
+    }
+    let found = rules(&store, &alice, Some(&bob), key('a')).await;
+    assert_eq!(found, [actor.clone(), owner.clone(), signed.clone()]);
+    assert_eq!(rules(&store, &bob, Some(&alice), key('b')).await, []);
+    assert_eq!(rules(&store, &bob, Some(&bob), key('b')).await, [owner]);
+    assert_eq!(rules(&store, &alice, None, key('a')).await, [actor, signed]);
+
+    let all = rule(RuleScope::All, 1);
+    store.add_rule(&all).await.unwrap();
+    assert_eq!(rules(&store, &bob, None, key('b')).await, [all]);
+}
+
+pub(super) async fn the_rule_that_reaches_further_stays(fixture: &impl Fixture) {
+    let store = fixture.handle().await;
+    let alice = user("alice");
+    for (scope, longest) in [(RuleScope::Actor(alice.clone()), 200), (RuleScope::All, 300)] {
+        for seconds in [100, longest, 150] {
+            store.add_rule(&rule(scope.clone(), seconds)).await.unwrap();
+        }
+        assert_eq!(rules(&store, &alice, None, key('a')).await[0], rule(scope, longest));
+    }
+    assert_eq!(rules(&store, &alice, None, key('a')).await.len(), 2);
+}
+
+pub(super) async fn the_rule_that_reaches_furthest_stays_under_many_writers(
+    fixture: &impl Fixture,
+) {
+    let stores = [fixture.handle().await, fixture.handle().await];
+    let writes = (0..32_u8).map(|writer| {
+        let store = stores[usize::from(writer % 2)].clone();
+        // 7 and 32 have no common divisor: every number once, not in order.
+        let rule = rule(RuleScope::All, i64::from(writer * 7 % 32));
+        tokio::spawn(async move { store.add_rule(&rule).await.unwrap() })
+    });
+    join_all(writes).await.into_iter().for_each(Result::unwrap);
+    let found = rules(&stores[0], &user("alice"), None, key('a')).await;
+    assert_eq!(found, [rule(RuleScope::All, 31)]);
+}

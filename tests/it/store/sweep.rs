@@ -1,0 +1,108 @@
+use std::time::Duration;
+
+use tower_pat::{
+    actor::DirectoryStore,
+    feed::{Change, ChangeFeed},
+    token::{KeyId, RevocationRule, RuleScope},
+    token_service::{Retention, RuleSubject, TokenLookup, TokenStore},
+};
+
+use super::{Fixture, at, id, read, record, user};
+
+fn retention() -> Retention {
+    let mut retention = Retention::default();
+    retention.expired = Duration::from_secs(30);
+    retention.revoked = Duration::from_secs(400);
+    retention.changes = Duration::from_secs(10);
+    retention
+}
+
+pub(super) async fn an_expired_token_is_kept_for_a_while(fixture: &impl Fixture) {
+    let store = fixture.handle().await;
+    let mut late = record(1);
+    late.expires_at = Some(at(200));
+    let mut cut = record(2);
+    cut.expires_at = Some(at(200));
+    cut.valid_until = Some(at(150));
+    let mut until = record(3);
+    until.valid_until = Some(at(150));
+    for record in [&late, &cut, &until] {
+        store.insert(record).await.unwrap();
+    }
+    assert_eq!(store.sweep(at(179), &retention()).await.unwrap(), 0);
+    assert_eq!(store.sweep(at(180), &retention()).await.unwrap(), 2);
+    assert_eq!(store.find(&id(1)).await.unwrap(), Some(late));
+    assert_eq!(store.sweep(at(229), &retention()).await.unwrap(), 0);
+    assert_eq!(store.sweep(at(230), &retention()).await.unwrap(), 1);
+    assert_eq!(store.find(&id(1)).await.unwrap(), None);
+}
+
+pub(super) async fn a_tombstone_is_kept_until_its_token_would_have_expired(fixture: &impl Fixture) {
+    let store = fixture.handle().await;
+    let endless = record(1);
+    let mut long = record(2);
+    long.expires_at = Some(at(9_999));
+    let mut short = record(3);
+    short.expires_at = Some(at(300));
+    short.valid_until = Some(at(210));
+    for record in [&endless, &long, &short] {
+        store.insert(record).await.unwrap();
+        store.revoke(&record.id, &user("alice"), at(200)).await.unwrap();
+    }
+    assert_eq!(store.sweep(at(299), &retention()).await.unwrap(), 0);
+    assert_eq!(store.sweep(at(300), &retention()).await.unwrap(), 1);
+    assert_eq!(store.find(&id(3)).await.unwrap(), None);
+    assert_eq!(store.sweep(at(599), &retention()).await.unwrap(), 0);
+    assert_eq!(store.sweep(at(600), &retention()).await.unwrap(), 2);
+}
+
+pub(super) async fn rules_and_good_tokens_are_kept_for_ever(fixture: &impl Fixture) {
+    let store = fixture.handle().await;
+    let rule = RevocationRule { scope: RuleScope::All, issued_before: at(0), by: user("alice") };
+    store.add_rule(&rule).await.unwrap();
+    store.insert(&record(1)).await.unwrap();
+    assert_eq!(store.sweep(at(i64::MAX), &retention()).await.unwrap(), 0);
+    let key: KeyId = "0123456789abcdef".parse().unwrap();
+    let found = store.rules(RuleSubject::new(&user("alice"), None, key)).await.unwrap();
+    assert_eq!(found, [rule]);
+    assert_eq!(store.find(&id(1)).await.unwrap(), Some(record(1)));
+}
+
+pub(super) async fn a_reader_that_was_away_too_long_notices_the_gap(fixture: &impl Fixture) {
+    let store = fixture.handle().await;
+    let start = store.head().await.unwrap();
+    store.create_user(&user("alice")).await.unwrap();
+    let early = store.head().await.unwrap();
+    store.create_user(&user("bob")).await.unwrap();
+    store.create_user(&user("carol")).await.unwrap();
+    store.sweep(at(100), &retention()).await.unwrap();
+    store.sweep(at(109), &retention()).await.unwrap();
+    assert_eq!(store.since(&start).await.unwrap().changes.len(), 3);
+
+    store.sweep(at(110), &retention()).await.unwrap();
+    for cursor in [start, early] {
+        let batch = store.since(&cursor).await.unwrap();
+        assert!(batch.gap);
+        assert_eq!(batch.next, store.head().await.unwrap());
+        // From there on, it is whole again.
+        let mut cursor = batch.next;
+        store.set_removed(&user("bob"), true).await.unwrap();
+        assert_eq!(read(&store, &mut cursor).await, [Change::Actor(user("bob"))]);
+        store.set_removed(&user("bob"), false).await.unwrap();
+        assert_eq!(read(&store, &mut cursor).await, [Change::Actor(user("bob"))]);
+    }
+}
+
+pub(super) async fn a_reader_that_stands_at_the_end_misses_nothing(fixture: &impl Fixture) {
+    let store = fixture.handle().await;
+    store.create_user(&user("alice")).await.unwrap();
+    let mut cursor = store.head().await.unwrap();
+    for now in [100, 200, 300] {
+        store.sweep(at(now), &retention()).await.unwrap();
+    }
+    assert_eq!(read(&store, &mut cursor).await, []);
+    store.create_user(&user("bob")).await.unwrap();
+    // The end where the reader stands is old by now, and no longer the end.
+    store.sweep(at(400), &retention()).await.unwrap();
+    assert_eq!(read(&store, &mut cursor).await, [Change::Actor(user("bob"))]);
+}
