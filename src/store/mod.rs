@@ -2,9 +2,13 @@
 //!
 //! A store implements the traits of [`token_service`](crate::token_service),
 //! [`actor`](crate::actor), [`policy`](crate::policy) and [`feed`](crate::feed); one that
-//! implements all of them is a [`Store`]. One suite of tests is for all stores.
+//! implements all of them is a [`Store`]. There are two here, and one suite of tests that both pass:
 //!
-//! # What holds for every store
+//! * [`MemoryStore`] loses everything with the process;
+//! * `SqliteStore` (feature `sqlite`) keeps everything in one file, which several processes of one
+//!   machine can share.
+//!
+//! # What holds for both
 //!
 //! 1. What was answered has happened: when a write returns, it is there for every later read, and in
 //!    a database it outlives a crash.
@@ -60,6 +64,10 @@ mod check;
 mod holder;
 mod memory;
 mod seed;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod supertrait;
 
+#[cfg(feature = "sqlite")]
+pub use self::sqlite::SqliteStore;
 pub use self::{memory::MemoryStore, supertrait::Store};

@@ -1,10 +1,12 @@
-//! One suite that every store passes.
+//! One suite that every store passes, and what is only true of SQLite.
 
 mod changes;
 mod directory;
 mod list;
 mod policies;
 mod rules;
+#[cfg(feature = "sqlite")]
+mod sqlite_file;
 mod sweep;
 mod tokens;
 
@@ -36,6 +38,23 @@ impl Fixture for Memory {
 
     async fn handle(&self) -> MemoryStore {
         self.0.clone()
+    }
+}
+
+/// Its handles are opened separately, as those of several processes are.
+#[cfg(feature = "sqlite")]
+struct Sqlite(tempfile::TempDir);
+
+#[cfg(feature = "sqlite")]
+impl Fixture for Sqlite {
+    type Store = tower_pat::store::SqliteStore;
+
+    async fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    async fn handle(&self) -> Self::Store {
+        tower_pat::store::SqliteStore::open(self.0.path().join("store.db")).await.unwrap()
     }
 }
 
@@ -124,6 +143,8 @@ macro_rules! for_each_case {
 }
 
 for_each_case!(memory, Memory);
+#[cfg(feature = "sqlite")]
+for_each_case!(sqlite, Sqlite);
 
 fn user(name: &str) -> Urn {
     Urn::corpuser(name).unwrap()

@@ -1,0 +1,109 @@
+//! Policies, as JSON in DataHub's names.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sqlx::sqlite::SqliteRow;
+
+use super::{SqliteStore, error::unavailable, row, write::Write};
+use crate::{
+    actor::Urn,
+    backend::{BoxFuture, StoreError},
+    feed::Change,
+    policy::{Policy, PolicyRecord, PolicySource, PolicyStore},
+    store::seed,
+};
+
+impl PolicySource for SqliteStore {
+    fn policies(&self) -> BoxFuture<'_, Result<Vec<PolicyRecord>, StoreError>> {
+        Box::pin(async move {
+            let rows = sqlx::query("SELECT * FROM policies ORDER BY urn")
+                .fetch_all(&self.shared.readers)
+                .await
+                .map_err(unavailable)?;
+            rows.iter().map(record).collect()
+        })
+    }
+}
+
+impl PolicyStore for SqliteStore {
+    fn get<'a>(&'a self, urn: &'a Urn) -> BoxFuture<'a, Result<Option<PolicyRecord>, StoreError>> {
+        Box::pin(async move {
+            let found = sqlx::query("SELECT * FROM policies WHERE urn = ?")
+                .bind(urn.as_str())
+                .fetch_optional(&self.shared.readers)
+                .await
+                .map_err(unavailable)?;
+            found.as_ref().map(record).transpose()
+        })
+    }
+
+    fn put<'a>(&'a self, records: &'a [PolicyRecord]) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let mut write = self.write().await?;
+            let changed = write.put_policies(seed::last_of_each(records)).await?;
+            write.end_with(changed > 0, &Change::Policies).await?;
+            Ok(())
+        })
+    }
+
+    fn delete<'a>(&'a self, urn: &'a Urn) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let mut write = self.write().await?;
+            let deleted = sqlx::query("DELETE FROM policies WHERE urn = ?")
+                .bind(urn.as_str())
+                .execute(write.connection())
+                .await
+                .map_err(unavailable)?;
+            write.end_with(deleted.rows_affected() > 0, &Change::Policies).await
+        })
+    }
+
+    fn seed<'a>(&'a self, records: &'a [PolicyRecord]) -> BoxFuture<'a, Result<usize, StoreError>> {
+        Box::pin(async move {
+            let mut write = self.write().await?;
+            let stored: BTreeSet<String> = sqlx::query_scalar("SELECT urn FROM policies")
+                .fetch_all(write.connection())
+                .await
+                .map_err(unavailable)?
+                .into_iter()
+                .collect();
+            let wanted = seed::defaults(records, |urn| stored.contains(urn.as_str()));
+            let changed = write.put_policies(wanted).await?;
+            write.end_with(changed > 0, &Change::Policies).await?;
+            Ok(changed)
+        })
+    }
+}
+
+impl Write<'_> {
+    /// Stores all of `wanted`, and returns how many differ from what was there.
+    async fn put_policies(&mut self, wanted: BTreeMap<&Urn, &Policy>) -> Result<usize, StoreError> {
+        let mut changed = 0;
+        for (urn, policy) in wanted {
+            let info = serde_json::to_string(policy).map_err(StoreError::unavailable)?;
+            let written = sqlx::query(
+                "INSERT INTO policies (urn, info) VALUES (?, ?)
+                 ON CONFLICT (urn) DO UPDATE SET info = excluded.info WHERE info <> excluded.info",
+            )
+            .bind(urn.as_str())
+            .bind(info)
+            .execute(self.connection())
+            .await
+            .map_err(unavailable)?;
+            if written.rows_affected() > 0 {
+                changed += 1;
+            }
+        }
+        Ok(changed)
+    }
+}
+
+fn record(row: &SqliteRow) -> Result<PolicyRecord, StoreError> {
+    let info: &str = row::value(row, "policies.info")?;
+    Ok(PolicyRecord {
+        urn: row::parsed(row, "policies.urn")?,
+        // Without the cause, which quotes what it does not understand.
+        info: serde_json::from_str(info)
+            .map_err(|_| StoreError::Corrupt { what: "policies.info", source: None })?,
+    })
+}

@@ -1,0 +1,128 @@
+//! Reading what is stored. Whatever cannot be understood is named by its column, and its value is
+//! not shown.
+
+use std::{error::Error, str::FromStr};
+
+use sqlx::{Decode, Row, Sqlite, Type, sqlite::SqliteRow};
+
+use crate::{
+    backend::StoreError,
+    clock::Timestamp,
+    token::{LastUse, Revocation, RevocationRule, RuleScope, TokenId, TokenRecord},
+};
+
+/// The value in a column, given as `table.column`.
+pub(super) fn value<'r, T>(row: &'r SqliteRow, column: &'static str) -> Result<T, StoreError>
+where
+    T: Decode<'r, Sqlite> + Type<Sqlite>,
+{
+    let name = column.split_once('.').map_or(column, |(_, name)| name);
+    row.try_get(name).map_err(|error| StoreError::corrupt(column, error))
+}
+
+/// The value whose text is in a column.
+pub(super) fn parsed<T>(row: &SqliteRow, column: &'static str) -> Result<T, StoreError>
+where
+    T: FromStr<Err: Error + Send + Sync + 'static>,
+{
+    parse(value(row, column)?, column)
+}
+
+/// The value with this text, which stands in `column`.
+pub(super) fn parse<T>(text: &str, column: &'static str) -> Result<T, StoreError>
+where
+    T: FromStr<Err: Error + Send + Sync + 'static>,
+{
+    text.parse().map_err(|error: T::Err| StoreError::corrupt(column, error))
+}
+
+fn optional<T>(row: &SqliteRow, column: &'static str) -> Result<Option<T>, StoreError>
+where
+    T: FromStr<Err: Error + Send + Sync + 'static>,
+{
+    value::<Option<&str>>(row, column)?.map(|text| parse(text, column)).transpose()
+}
+
+fn time(row: &SqliteRow, column: &'static str) -> Result<Option<Timestamp>, StoreError> {
+    Ok(value::<Option<i64>>(row, column)?.map(Timestamp::from_millis))
+}
+
+fn id(row: &SqliteRow, column: &'static str) -> Result<Option<TokenId>, StoreError> {
+    value::<Option<&[u8]>>(row, column)?
+        .map(|bytes| {
+            bytes
+                .try_into()
+                .map(TokenId::from_bytes)
+                .map_err(|error| StoreError::corrupt(column, error))
+        })
+        .transpose()
+}
+
+fn required<T>(value: Option<T>, column: &'static str) -> Result<T, StoreError> {
+    value.ok_or(StoreError::Corrupt { what: column, source: None })
+}
+
+/// The token in a whole row of `tokens`.
+pub(super) fn token(row: &SqliteRow) -> Result<TokenRecord, StoreError> {
+    let last_used = time(row, "tokens.last_used_at")?
+        .map(|at| {
+            Ok(LastUse {
+                at,
+                address: value(row, "tokens.last_used_address")?,
+                agent: value(row, "tokens.last_used_agent")?,
+            })
+        })
+        .transpose()?;
+    let revoked = time(row, "tokens.revoked_at")?
+        .map(|at| Ok(Revocation { at, by: parsed(row, "tokens.revoked_by")? }))
+        .transpose()?;
+    Ok(TokenRecord {
+        id: required(id(row, "tokens.id")?, "tokens.id")?,
+        name: value(row, "tokens.name")?,
+        description: value(row, "tokens.description")?,
+        actor: parsed(row, "tokens.actor")?,
+        owner: parsed(row, "tokens.owner")?,
+        created_at: required(time(row, "tokens.created_at")?, "tokens.created_at")?,
+        expires_at: time(row, "tokens.expires_at")?,
+        valid_until: time(row, "tokens.valid_until")?,
+        token_type: optional(row, "tokens.token_type")?,
+        key_id: optional(row, "tokens.key_id")?,
+        parent: id(row, "tokens.parent")?,
+        family: id(row, "tokens.family")?,
+        replaces: id(row, "tokens.replaces")?,
+        replaced_at: time(row, "tokens.replaced_at")?,
+        first_used: time(row, "tokens.first_used")?,
+        created_via: value(row, "tokens.created_via")?,
+        restrictions: value(row, "tokens.restrictions")?,
+        last_used,
+        revoked,
+    })
+}
+
+/// The rule in a whole row of `revocation_rules`.
+pub(super) fn rule(row: &SqliteRow) -> Result<RevocationRule, StoreError> {
+    const SUBJECT: &str = "revocation_rules.subject";
+    let scope = match value(row, "revocation_rules.scope")? {
+        "actor" => RuleScope::Actor(parsed(row, SUBJECT)?),
+        "owner" => RuleScope::Owner(parsed(row, SUBJECT)?),
+        "key" => RuleScope::Key(parsed(row, SUBJECT)?),
+        "all" => RuleScope::All,
+        _ => return Err(StoreError::Corrupt { what: "revocation_rules.scope", source: None }),
+    };
+    let issued_before = time(row, "revocation_rules.issued_before")?;
+    Ok(RevocationRule {
+        scope,
+        issued_before: required(issued_before, "revocation_rules.issued_before")?,
+        by: parsed(row, "revocation_rules.made_by")?,
+    })
+}
+
+/// How a scope is stored: its kind, and what it is about.
+pub(super) fn scope_parts(scope: &RuleScope) -> (&'static str, String) {
+    match scope {
+        RuleScope::Actor(urn) => ("actor", urn.to_string()),
+        RuleScope::Owner(urn) => ("owner", urn.to_string()),
+        RuleScope::Key(id) => ("key", id.to_string()),
+        RuleScope::All => ("all", String::new()),
+    }
+}

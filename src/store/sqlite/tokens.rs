@@ -1,0 +1,285 @@
+//! Tokens and revocation rules.
+
+use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
+
+use super::{
+    SqliteStore,
+    error::{not_added, unavailable},
+    filter::{push_page, push_selection},
+    row,
+};
+use crate::{
+    actor::Urn,
+    backend::{BoxFuture, StoreError},
+    clock::Timestamp,
+    feed::Change,
+    store::check,
+    token::{LastUse, RevocationRule, TokenId, TokenRecord, TokenType},
+    token_service::{Retention, RuleSubject, TokenLookup, TokenPage, TokenQuery, TokenStore},
+};
+
+impl TokenLookup for SqliteStore {
+    fn find<'a>(
+        &'a self,
+        id: &'a TokenId,
+    ) -> BoxFuture<'a, Result<Option<TokenRecord>, StoreError>> {
+        Box::pin(async move {
+            let found = sqlx::query("SELECT * FROM tokens WHERE id = ?")
+                .bind(bytes(id))
+                .fetch_optional(&self.shared.readers)
+                .await
+                .map_err(unavailable)?;
+            found.as_ref().map(row::token).transpose()
+        })
+    }
+
+    fn rules<'a>(
+        &'a self,
+        subject: RuleSubject<'a>,
+    ) -> BoxFuture<'a, Result<Vec<RevocationRule>, StoreError>> {
+        Box::pin(async move {
+            let rows = sqlx::query(
+                "SELECT * FROM revocation_rules
+                 WHERE (scope, subject) IN
+                     (VALUES ('all', ''), ('key', ?), ('actor', ?), ('owner', ?))",
+            )
+            .bind(subject.key.to_string())
+            .bind(subject.actor.as_str())
+            // Nothing is equal to NULL.
+            .bind(subject.owner.map(Urn::as_str))
+            .fetch_all(&self.shared.readers)
+            .await
+            .map_err(unavailable)?;
+            rows.iter().map(row::rule).collect()
+        })
+    }
+}
+
+impl TokenStore for SqliteStore {
+    fn insert<'a>(&'a self, record: &'a TokenRecord) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            check::record(record)?;
+            let mut write = self.write().await?;
+            insert(write.connection(), INSERT, record).await.map_err(not_added)?;
+            write.commit().await
+        })
+    }
+
+    fn import<'a>(&'a self, records: &'a [TokenRecord]) -> BoxFuture<'a, Result<u64, StoreError>> {
+        Box::pin(async move {
+            records.iter().try_for_each(check::record)?;
+            let mut write = self.write().await?;
+            let mut added = 0;
+            for record in records {
+                added += insert(write.connection(), IMPORT, record).await.map_err(unavailable)?;
+            }
+            write.commit().await?;
+            Ok(added)
+        })
+    }
+
+    fn revoke<'a>(
+        &'a self,
+        id: &'a TokenId,
+        by: &'a Urn,
+        at: Timestamp,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let mut write = self.write().await?;
+            let revoked = sqlx::query(
+                "UPDATE tokens SET revoked_at = ?, revoked_by = ?
+                 WHERE id = ? AND revoked_at IS NULL",
+            )
+            .bind(at.as_millis())
+            .bind(by.as_str())
+            .bind(bytes(id))
+            .execute(write.connection())
+            .await
+            .map_err(unavailable)?;
+            write.end_with(revoked.rows_affected() > 0, &Change::Token(*id)).await
+        })
+    }
+
+    fn add_rule<'a>(&'a self, rule: &'a RevocationRule) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let (scope, subject) = row::scope_parts(&rule.scope);
+            let mut write = self.write().await?;
+            let written = sqlx::query(
+                "INSERT INTO revocation_rules (scope, subject, issued_before, made_by)
+                 VALUES (?, ?, ?, ?)
+                 ON CONFLICT (scope, subject) DO UPDATE
+                 SET issued_before = excluded.issued_before, made_by = excluded.made_by
+                 WHERE issued_before < excluded.issued_before",
+            )
+            .bind(scope)
+            .bind(subject)
+            .bind(rule.issued_before.as_millis())
+            .bind(rule.by.as_str())
+            .execute(write.connection())
+            .await
+            .map_err(unavailable)?;
+            let change = Change::Rule(rule.scope.clone());
+            write.end_with(written.rows_affected() > 0, &change).await?;
+            Ok(())
+        })
+    }
+
+    fn list<'a>(&'a self, query: &'a TokenQuery) -> BoxFuture<'a, Result<TokenPage, StoreError>> {
+        Box::pin(async move {
+            check::query(query)?;
+            let mut transaction = self.read().await?;
+            let mut sql = QueryBuilder::<Sqlite>::new("SELECT count(*)");
+            push_selection(&mut sql, query);
+            let counted = sql.build().fetch_one(&mut *transaction).await.map_err(unavailable)?;
+            let total: u64 = counted.try_get(0).map_err(unavailable)?;
+
+            let mut sql = QueryBuilder::<Sqlite>::new("SELECT *");
+            push_selection(&mut sql, query);
+            push_page(&mut sql, query);
+            let rows = sql.build().fetch_all(&mut *transaction).await.map_err(unavailable)?;
+            let tokens = rows.iter().map(row::token).collect::<Result<_, _>>()?;
+            Ok(TokenPage { tokens, total })
+        })
+    }
+
+    fn record_uses<'a>(
+        &'a self,
+        uses: &'a [(TokenId, LastUse)],
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let mut write = self.write().await?;
+            for (id, last_use) in uses {
+                sqlx::query(
+                    "UPDATE tokens SET
+                         first_used = ifnull(first_used, ?1), last_used_at = ?1,
+                         last_used_address = ?2, last_used_agent = ?3
+                     WHERE id = ?4 AND ifnull(last_used_at <= ?1, 1)",
+                )
+                .bind(last_use.at.as_millis())
+                .bind(last_use.address.as_deref())
+                .bind(last_use.agent.as_deref())
+                .bind(bytes(id))
+                .execute(write.connection())
+                .await
+                .map_err(unavailable)?;
+            }
+            write.commit().await
+        })
+    }
+
+    fn sweep<'a>(
+        &'a self,
+        now: Timestamp,
+        retention: &'a Retention,
+    ) -> BoxFuture<'a, Result<u64, StoreError>> {
+        Box::pin(async move {
+            let mut write = self.write().await?;
+            let deleted = sweep_tokens(write.connection(), now, retention).await;
+            let deleted = deleted.map_err(unavailable)?;
+            sweep_changes(write.connection(), now, retention).await.map_err(unavailable)?;
+            write.commit().await?;
+            Ok(deleted)
+        })
+    }
+}
+
+fn bytes(id: &TokenId) -> &[u8] {
+    id.as_bytes()
+}
+
+/// Adds a record by one of the two statements below, and returns how many rows that were.
+async fn insert(
+    connection: &mut SqliteConnection,
+    sql: &'static str,
+    record: &TokenRecord,
+) -> Result<u64, sqlx::Error> {
+    let last_used = record.last_used.as_ref();
+    let revoked = record.revoked.as_ref();
+    let millis = |time: Option<Timestamp>| time.map(Timestamp::as_millis);
+    let done = sqlx::query(sql)
+        .bind(bytes(&record.id))
+        .bind(record.name.as_str())
+        .bind(record.description.as_deref())
+        .bind(record.actor.as_str())
+        .bind(record.owner.as_str())
+        .bind(record.created_at.as_millis())
+        .bind(millis(record.expires_at))
+        .bind(millis(record.valid_until))
+        .bind(record.token_type.map(TokenType::as_str))
+        .bind(record.key_id.map(|id| id.to_string()))
+        .bind(record.parent.as_ref().map(bytes))
+        .bind(record.family.as_ref().map(bytes))
+        .bind(record.replaces.as_ref().map(bytes))
+        .bind(millis(record.replaced_at))
+        .bind(millis(record.first_used))
+        .bind(record.created_via.as_deref())
+        .bind(record.restrictions.as_deref())
+        .bind(last_used.map(|last_use| last_use.at.as_millis()))
+        .bind(last_used.and_then(|last_use| last_use.address.as_deref()))
+        .bind(last_used.and_then(|last_use| last_use.agent.as_deref()))
+        .bind(revoked.map(|revocation| revocation.at.as_millis()))
+        .bind(revoked.map(|revocation| revocation.by.as_str()))
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected())
+}
+
+async fn sweep_tokens(
+    connection: &mut SqliteConnection,
+    now: Timestamp,
+    retention: &Retention,
+) -> Result<u64, sqlx::Error> {
+    let expired = sqlx::query(
+        "DELETE FROM tokens
+         WHERE revoked_at IS NULL AND coalesce(valid_until, expires_at) <= ?",
+    )
+    .bind(now.saturating_sub(retention.expired).as_millis())
+    .execute(&mut *connection)
+    .await?;
+    // By `expires_at` and not the earlier `valid_until`: an import of an older record must not
+    // bring it back.
+    let revoked = sqlx::query(
+        "DELETE FROM tokens
+         WHERE revoked_at IS NOT NULL AND (expires_at <= ? OR revoked_at <= ?)",
+    )
+    .bind(now.as_millis())
+    .bind(now.saturating_sub(retention.revoked).as_millis())
+    .execute(&mut *connection)
+    .await?;
+    Ok(expired.rows_affected() + revoked.rows_affected())
+}
+
+/// Deletes what a sweep saw long enough ago, but for the newest of it, where readers may stand.
+async fn sweep_changes(
+    connection: &mut SqliteConnection,
+    now: Timestamp,
+    retention: &Retention,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE changes SET swept_at = ? WHERE swept_at IS NULL")
+        .bind(now.as_millis())
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query("DELETE FROM changes WHERE id < (SELECT max(id) FROM changes WHERE swept_at <= ?)")
+        .bind(now.saturating_sub(retention.changes).as_millis())
+        .execute(&mut *connection)
+        .await?;
+    Ok(())
+}
+
+macro_rules! insert_into_tokens {
+    ($on_conflict:literal) => {
+        concat!(
+            "INSERT INTO tokens (
+                 id, name, description, actor, owner, created_at, expires_at, valid_until,
+                 token_type, key_id, parent, family, replaces, replaced_at, first_used,
+                 created_via, restrictions, last_used_at, last_used_address, last_used_agent,
+                 revoked_at, revoked_by
+             ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            $on_conflict
+        )
+    };
+}
+
+const INSERT: &str = insert_into_tokens!("");
+// Not `OR IGNORE`, which would also leave out what breaks another rule.
+const IMPORT: &str = insert_into_tokens!(" ON CONFLICT (id) DO NOTHING");

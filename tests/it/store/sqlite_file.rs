@@ -1,0 +1,334 @@
+use std::{fs, path::Path};
+
+use futures_util::future::join_all;
+use sqlx::{AssertSqlSafe, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
+use tempfile::{TempDir, tempdir};
+use tower_pat::{
+    actor::{Directory, DirectoryStore, GroupKind},
+    backend::StoreError,
+    feed::{Change, ChangeFeed},
+    policy::{PolicyRecord, PolicySource, PolicyStore},
+    store::SqliteStore,
+    token::{KeyId, LastUse, RevocationRule, RuleScope},
+    token_service::{RuleSubject, TokenLookup, TokenQuery, TokenStore},
+};
+
+use super::{at, group, id, read, record, role, user};
+
+fn directory() -> TempDir {
+    tempdir().unwrap()
+}
+
+fn file(directory: &TempDir) -> std::path::PathBuf {
+    directory.path().join("store.db")
+}
+
+async fn open(directory: &TempDir) -> SqliteStore {
+    SqliteStore::open(file(directory)).await.unwrap()
+}
+
+async fn raw(path: &Path) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(path);
+    SqliteConnection::connect_with(&options).await.unwrap()
+}
+
+async fn execute(path: &Path, sql: &str) -> Result<(), sqlx::Error> {
+    let mut connection = raw(path).await;
+    let result = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await;
+    connection.close().await?;
+    result.map(|_| ())
+}
+
+fn key() -> KeyId {
+    "0123456789abcdef".parse().unwrap()
+}
+
+/// Something in every table.
+async fn fill(store: &SqliteStore) {
+    let alice = user("alice");
+    let mut full = record(1);
+    full.key_id = Some(key());
+    full.parent = Some(id(2));
+    full.expires_at = Some(at(900));
+    full.last_used = Some(LastUse { at: at(150), address: None, agent: None });
+    store.insert(&full).await.unwrap();
+    store.revoke(&id(1), &alice, at(200)).await.unwrap();
+    store.insert(&record(2)).await.unwrap();
+    for scope in [RuleScope::Actor(alice.clone()), RuleScope::Key(key())] {
+        let rule = RevocationRule { scope, issued_before: at(50), by: alice.clone() };
+        store.add_rule(&rule).await.unwrap();
+    }
+    store.create_user(&alice).await.unwrap();
+    store.set_groups(&alice, GroupKind::Native, &[group("a")]).await.unwrap();
+    store.set_roles(&alice, &[role("Reader")]).await.unwrap();
+    let info = serde_json::json!({
+        "displayName": "p", "type": "PLATFORM", "state": "ACTIVE", "privileges": [], "actors": {}
+    });
+    let urn = "urn:li:dataHubPolicy:p".parse().unwrap();
+    store.put(&[PolicyRecord { urn, info: serde_json::from_value(info).unwrap() }]).await.unwrap();
+}
+
+#[tokio::test]
+async fn reopening_keeps_everything() {
+    let directory = directory();
+    let store = open(&directory).await;
+    let start = store.head().await.unwrap();
+    fill(&store).await;
+    let alice = user("alice");
+    let token = store.find(&id(1)).await.unwrap();
+    let rules = store.rules(RuleSubject::new(&alice, None, key())).await.unwrap();
+    let profile = store.profile(&alice).await.unwrap();
+    let policies = store.policies().await.unwrap();
+    let changes = read(&store, &mut start.clone()).await;
+    assert!(token.is_some() && rules.len() == 2 && profile.is_some() && policies.len() == 1);
+    assert_eq!(changes.len(), 7);
+    store.close().await;
+    drop(store);
+
+    let store = open(&directory).await;
+    assert_eq!(store.find(&id(1)).await.unwrap(), token);
+    assert_eq!(store.rules(RuleSubject::new(&alice, None, key())).await.unwrap(), rules);
+    assert_eq!(store.profile(&alice).await.unwrap(), profile);
+    assert_eq!(store.policies().await.unwrap(), policies);
+    assert_eq!(read(&store, &mut start.clone()).await, changes);
+}
+
+#[tokio::test]
+async fn closing_leaves_a_single_file_and_a_store_that_says_so() {
+    let directory = directory();
+    let store = open(&directory).await;
+    fill(&store).await;
+    let cursor = store.head().await.unwrap();
+    let clone = store.clone();
+    store.close().await;
+    let names: Vec<_> =
+        fs::read_dir(directory.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(names, ["store.db"]);
+    assert!(matches!(clone.find(&id(1)).await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(clone.insert(&record(9)).await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(clone.since(&cursor).await, Err(StoreError::Unavailable(_))));
+    clone.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn eight_can_open_a_fresh_file_at_once() {
+    for _ in 0..10 {
+        let directory = directory();
+        let opens = (0..8).map(|_| {
+            let path = file(&directory);
+            tokio::spawn(async move { SqliteStore::open(path).await.unwrap() })
+        });
+        for (number, store) in (0..).zip(join_all(opens).await) {
+            store.unwrap().insert(&record(number)).await.unwrap();
+        }
+        let page = open(&directory).await.list(&TokenQuery::default()).await.unwrap();
+        assert_eq!(page.total, 8);
+    }
+}
+
+#[tokio::test]
+async fn the_schema_of_a_newer_version_is_refused() {
+    let directory = directory();
+    open(&directory).await.close().await;
+    let newer =
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+                 VALUES (9999, 'from the future', 1, x'00', 0)";
+    execute(&file(&directory), newer).await.unwrap();
+    let error = SqliteStore::open(file(&directory)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Invalid(_)));
+    assert!(error.to_string().contains("9999"), "{error}");
+    assert!(error.to_string().contains("newer"), "{error}");
+}
+
+#[tokio::test]
+async fn a_schema_that_was_altered_is_refused() {
+    let directory = directory();
+    open(&directory).await.close().await;
+    execute(&file(&directory), "UPDATE _sqlx_migrations SET checksum = x'00'").await.unwrap();
+    let error = SqliteStore::open(file(&directory)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Invalid(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_missing_directory_is_named() {
+    let directory = directory();
+    let path = directory.path().join("missing").join("store.db");
+    let error = SqliteStore::open(&path).await.unwrap_err();
+    assert!(matches!(error, StoreError::Invalid(_)));
+    assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_no_database_is_refused() {
+    let directory = directory();
+    fs::write(file(&directory), "this is a text, and quite a long one".repeat(100)).unwrap();
+    let error = SqliteStore::open(file(&directory)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_name_that_means_something_to_sqlite_is_a_file() {
+    let directory = directory();
+    for name in [":memory:", "file:a?mode=memory"] {
+        let path = directory.path().join(name);
+        let store = SqliteStore::open(&path).await.unwrap();
+        store.insert(&record(1)).await.unwrap();
+        assert!(store.find(&id(1)).await.unwrap().is_some());
+        assert!(path.metadata().unwrap().len() > 0);
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_is_created_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let directory = directory();
+    let store = open(&directory).await;
+    store.insert(&record(1)).await.unwrap();
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory.path()).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        names.push(entry.file_name());
+    }
+    names.sort();
+    assert_eq!(names, ["store.db", "store.db-shm", "store.db-wal"]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_named_and_not_shown() {
+    let alice = user("alice");
+    for (what, sql) in [
+        ("tokens.actor", "UPDATE tokens SET actor = 'SENTINEL'"),
+        ("tokens.owner", "UPDATE tokens SET owner = 'SENTINEL'"),
+        ("tokens.token_type", "UPDATE tokens SET token_type = 'SENTINEL'"),
+        ("tokens.key_id", "UPDATE tokens SET key_id = 'SENTINEL'"),
+        ("tokens.revoked_by", "UPDATE tokens SET revoked_by = 'SENTINEL'"),
+        ("tokens.parent", "UPDATE tokens SET parent = CAST('SENTINEL' AS BLOB)"),
+        ("tokens.name", "UPDATE tokens SET name = CAST(x'53454e54494e454cff' AS TEXT)"),
+        ("revocation_rules.made_by", "UPDATE revocation_rules SET made_by = 'SENTINEL'"),
+        ("memberships.group_urn", "UPDATE memberships SET group_urn = 'SENTINEL'"),
+        ("roles.role", "UPDATE roles SET role = 'SENTINEL'"),
+        ("policies.info", r#"UPDATE policies SET info = '{"displayName": ["SENTINEL"]}'"#),
+        ("policies.info", r#"UPDATE policies SET info = '"SENTINEL"'"#),
+        ("policies.urn", "UPDATE policies SET urn = 'SENTINEL'"),
+    ] {
+        let directory = directory();
+        let store = open(&directory).await;
+        fill(&store).await;
+        let broken = format!("PRAGMA ignore_check_constraints = ON; {sql}");
+        execute(&file(&directory), &broken).await.unwrap();
+        let error = match what.split_once('.').unwrap().0 {
+            "tokens" => store.find(&id(1)).await.map(|_| ()),
+            "revocation_rules" => {
+                store.rules(RuleSubject::new(&alice, None, key())).await.map(|_| ())
+            }
+            "policies" => store.policies().await.map(|_| ()),
+            _ => store.profile(&alice).await.map(|_| ()),
+        };
+        let error = error.unwrap_err();
+        assert!(
+            matches!(error, StoreError::Corrupt { what: found, .. } if found == what),
+            "{error:?}"
+        );
+        assert!(!format!("{error} {error:?}").contains("SENTINEL"), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_cannot_be_read_is_an_unknown_one() {
+    let directory = directory();
+    let store = open(&directory).await;
+    let mut cursor = store.head().await.unwrap();
+    let strange =
+        "INSERT INTO changes (kind, subject) VALUES ('lunar-phase', 'full'), ('token', '?')";
+    execute(&file(&directory), strange).await.unwrap();
+    assert_eq!(read(&store, &mut cursor).await, [Change::Unknown, Change::Unknown]);
+}
+
+#[tokio::test]
+async fn rules_hold_in_the_database_itself() {
+    let directory = directory();
+    let store = open(&directory).await;
+    fill(&store).await;
+    for sql in [
+        "INSERT INTO tokens SELECT * FROM tokens",
+        "UPDATE tokens SET id = x'00'",
+        "UPDATE tokens SET parent = x'00'",
+        "UPDATE tokens SET expires_at = 100, valid_until = 101",
+        "UPDATE tokens SET revoked_by = NULL WHERE revoked_at IS NOT NULL",
+        "UPDATE tokens SET revoked_at = 1 WHERE revoked_at IS NULL",
+        "UPDATE tokens SET last_used_at = NULL, last_used_agent = 'curl'",
+        "UPDATE tokens SET created_at = 'yesterday'",
+        "INSERT INTO revocation_rules SELECT * FROM revocation_rules",
+        "UPDATE revocation_rules SET scope = 'moon'",
+        "UPDATE revocation_rules SET subject = ''",
+        "UPDATE users SET removed = 2",
+        "INSERT INTO memberships VALUES ('urn:li:corpuser:nobody', 'native', 'urn:li:corpGroup:a')",
+        "UPDATE memberships SET kind = 'moon'",
+        "UPDATE policies SET info = '{'",
+    ] {
+        let error = execute(&file(&directory), sql).await.unwrap_err();
+        assert!(matches!(error, sqlx::Error::Database(_)), "{sql}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_restored_from_a_backup_is_a_gap() {
+    let directory = directory();
+    let backup = directory.path().join("backup.db");
+    let store = open(&directory).await;
+    let empty = store.head().await.unwrap();
+    store.create_user(&user("alice")).await.unwrap();
+    let kept = store.head().await.unwrap();
+    execute(&file(&directory), &format!("VACUUM INTO '{}'", backup.display())).await.unwrap();
+    store.create_user(&user("bob")).await.unwrap();
+    let lost = store.head().await.unwrap();
+    store.close().await;
+    fs::rename(backup, file(&directory)).unwrap();
+
+    let store = open(&directory).await;
+    assert!(store.since(&lost).await.unwrap().gap);
+    // The same number of changes again does not hide it.
+    store.create_user(&user("carol")).await.unwrap();
+    store.create_user(&user("dave")).await.unwrap();
+    let batch = store.since(&lost).await.unwrap();
+    assert!(batch.gap);
+    assert_eq!(batch.next, store.head().await.unwrap());
+    // Who had read no further than the backup goes on.
+    assert_eq!(read(&store, &mut kept.clone()).await.len(), 2);
+    assert_eq!(read(&store, &mut empty.clone()).await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_write_is_flushed_before_it_is_answered() {
+    let directory = directory();
+    let store = open(&directory).await;
+    store.insert(&record(1)).await.unwrap();
+    let mut connection = raw(&file(&directory)).await;
+    let mode: String =
+        sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(mode, "wal");
+}
+
+#[tokio::test]
+async fn a_writer_waits_for_another_process_and_readers_do_not() {
+    let directory = directory();
+    let store = open(&directory).await;
+    store.insert(&record(1)).await.unwrap();
+    let mut other = raw(&file(&directory)).await;
+    let transaction = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let writing = tokio::spawn({
+        let store = store.clone();
+        async move { store.revoke(&id(1), &user("bob"), at(200)).await }
+    });
+    let cursor = store.head().await.unwrap();
+    for _ in 0..20 {
+        assert!(store.find(&id(1)).await.unwrap().unwrap().revoked.is_none());
+        assert_eq!(store.since(&cursor).await.unwrap().changes, []);
+    }
+    assert!(!writing.is_finished());
+    transaction.commit().await.unwrap();
+    assert!(writing.await.unwrap().unwrap());
+}
