@@ -1,6 +1,8 @@
 //! One suite that every store passes, and what is only true of SQLite.
 
 mod changes;
+#[cfg(all(unix, feature = "sqlite"))]
+mod crash;
 mod directory;
 mod list;
 mod policies;
