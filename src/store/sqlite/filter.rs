@@ -55,10 +55,11 @@ fn push_filter(sql: &mut QueryBuilder<Sqlite>, filter: &TokenFilter) {
             sql.push(")");
         }
         TokenFilter::AnyOf(filters) => {
-            // None of nothing holds.
-            sql.push("(0");
-            for filter in filters {
-                sql.push(" OR ");
+            // None of nothing holds. Only then is there a constant: SQLite does not look into an
+            // `OR` with one for what an index could answer.
+            sql.push(if filters.is_empty() { "(0" } else { "(" });
+            for (number, filter) in filters.iter().enumerate() {
+                sql.push(if number == 0 { "" } else { " OR " });
                 push_filter(sql, filter);
             }
             sql.push(")");

@@ -99,7 +99,7 @@ fn pool(connections: u32) -> SqlitePoolOptions {
         })
 }
 
-/// Switches the file to WAL, for good. SQLite does not wait for others here, so this does.
+/// Switches the file to WAL, for good. SQLite does not wait for others who do the same, so this does.
 async fn write_ahead(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     let deadline = Instant::now() + BUSY_TIMEOUT;
     loop {

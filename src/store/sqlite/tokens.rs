@@ -38,18 +38,14 @@ impl TokenLookup for SqliteStore {
         subject: RuleSubject<'a>,
     ) -> BoxFuture<'a, Result<Vec<RevocationRule>, StoreError>> {
         Box::pin(async move {
-            let rows = sqlx::query(
-                "SELECT * FROM revocation_rules
-                 WHERE (scope, subject) IN
-                     (VALUES ('all', ''), ('key', ?), ('actor', ?), ('owner', ?))",
-            )
-            .bind(subject.key.to_string())
-            .bind(subject.actor.as_str())
-            // Nothing is equal to NULL.
-            .bind(subject.owner.map(Urn::as_str))
-            .fetch_all(&self.shared.readers)
-            .await
-            .map_err(unavailable)?;
+            let rows = sqlx::query(RULES)
+                .bind(subject.key.to_string())
+                .bind(subject.actor.as_str())
+                // Nothing is equal to NULL.
+                .bind(subject.owner.map(Urn::as_str))
+                .fetch_all(&self.shared.readers)
+                .await
+                .map_err(unavailable)?;
             rows.iter().map(row::rule).collect()
         })
     }
@@ -266,6 +262,11 @@ async fn sweep_changes(
     Ok(())
 }
 
+// Four look-ups by the primary key, which a list of pairs (`IN`) would not be.
+const RULES: &str = "SELECT * FROM revocation_rules
+    WHERE scope = 'all' AND subject = '' OR scope = 'key' AND subject = ?
+        OR scope = 'actor' AND subject = ? OR scope = 'owner' AND subject = ?";
+
 macro_rules! insert_into_tokens {
     ($on_conflict:literal) => {
         concat!(
@@ -283,3 +284,59 @@ macro_rules! insert_into_tokens {
 const INSERT: &str = insert_into_tokens!("");
 // Not `OR IGNORE`, which would also leave out what breaks another rule.
 const IMPORT: &str = insert_into_tokens!(" ON CONFLICT (id) DO NOTHING");
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{AssertSqlSafe, Connection};
+
+    use super::*;
+    use crate::token_service::{TokenFilter, TokenSort};
+
+    async fn plan(sql: &str) -> Vec<String> {
+        let mut connection = SqliteConnection::connect(":memory:").await.unwrap();
+        let schema = include_str!("../migrations/sqlite/0001_initial.sql");
+        sqlx::raw_sql(schema).execute(&mut connection).await.unwrap();
+        let rows = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")))
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+        rows.iter().map(|row| row.get("detail")).collect()
+    }
+
+    #[tokio::test]
+    async fn rules_are_looked_up_and_not_searched_for() {
+        let plan = plan(RULES).await;
+        assert!(!plan.iter().any(|step| step.starts_with("SCAN")), "{plan:?}");
+    }
+
+    #[tokio::test]
+    async fn the_tokens_of_somebody_are_found_by_an_index() {
+        let alice = || vec![Urn::corpuser("alice").unwrap()];
+        let both = vec![TokenFilter::Actor(alice()), TokenFilter::Owner(alice())];
+        for filter in
+            [TokenFilter::Actor(alice()), TokenFilter::Owner(alice()), TokenFilter::AnyOf(both)]
+        {
+            for sort in [TokenSort::ExpiresAt, TokenSort::CreatedAt, TokenSort::Name] {
+                let query = TokenQuery::default().filter(filter.clone()).ascending(sort);
+                let mut sql = QueryBuilder::<Sqlite>::new("SELECT *");
+                push_selection(&mut sql, &query);
+                push_page(&mut sql, &query);
+                let plan = plan(sql.sql().as_str()).await;
+                assert!(!plan.iter().any(|step| step.starts_with("SCAN")), "{plan:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_first_page_of_all_tokens_needs_no_sorting() {
+        for query in [TokenQuery::default(), TokenQuery::default().descending(TokenSort::CreatedAt)]
+        {
+            let mut sql = QueryBuilder::<Sqlite>::new("SELECT *");
+            push_selection(&mut sql, &query);
+            push_page(&mut sql, &query);
+            let plan = plan(sql.sql().as_str()).await;
+            assert!(plan[0].contains("USING INDEX"), "{plan:?}");
+            assert!(!plan.iter().any(|step| step.ends_with("FOR ORDER BY")), "{plan:?}");
+        }
+    }
+}

@@ -1,3 +1,4 @@
+use futures_util::future::join_all;
 use tower_pat::{
     actor::{ActorProfile, Directory, DirectoryStore, GroupKind, Inactive},
     feed::ChangeFeed,
@@ -127,4 +128,29 @@ pub(super) async fn a_deleted_user_leaves_nothing(fixture: &impl Fixture) {
     assert!(!store.delete_user(&alice).await.unwrap());
     assert!(store.create_user(&alice).await.unwrap());
     assert_eq!(store.profile(&alice).await.unwrap(), Some(ActorProfile::default()));
+}
+
+pub(super) async fn of_many_writers_each_is_whole(fixture: &impl Fixture) {
+    let stores = [fixture.handle().await, fixture.handle().await];
+    let alice = user("alice");
+    stores[0].create_user(&alice).await.unwrap();
+    let mut cursor = stores[0].head().await.unwrap();
+    let writes = (0..24).map(|writer: usize| {
+        let (store, alice) = (stores[writer % 2].clone(), alice.clone());
+        let names = ["a", "b", "c"].map(|name| format!("{name}{writer}"));
+        tokio::spawn(async move {
+            let groups = names.each_ref().map(|name| group(name));
+            assert!(store.set_groups(&alice, GroupKind::Native, &groups).await.unwrap());
+            let roles = names.each_ref().map(|name| role(name));
+            assert!(store.set_roles(&alice, &roles).await.unwrap());
+        })
+    });
+    join_all(writes).await.into_iter().for_each(Result::unwrap);
+    let profile = stores[1].profile(&alice).await.unwrap().unwrap();
+    for urns in [profile.native_groups, profile.roles] {
+        let last = urns[0].key().strip_prefix('a').unwrap();
+        let keys: Vec<_> = urns.iter().map(|urn| urn.key().to_owned()).collect();
+        assert_eq!(keys, ["a", "b", "c"].map(|name| format!("{name}{last}")));
+    }
+    assert_eq!(read(&stores[0], &mut cursor).await.len(), 48);
 }

@@ -110,6 +110,7 @@ macro_rules! for_each_case {
                 a_group_needs_no_record
                 nothing_happens_to_a_user_that_does_not_exist
                 a_deleted_user_leaves_nothing
+                of_many_writers_each_is_whole
             }
             policies {
                 a_policy_is_read_as_it_was_written

@@ -1,8 +1,9 @@
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use futures_util::future::join_all;
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use tempfile::{TempDir, tempdir};
+use tokio::time::timeout;
 use tower_pat::{
     actor::{Directory, DirectoryStore, GroupKind},
     backend::StoreError,
@@ -112,7 +113,7 @@ async fn closing_leaves_a_single_file_and_a_store_that_says_so() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn eight_can_open_a_fresh_file_at_once() {
-    for _ in 0..10 {
+    for _ in 0..20 {
         let directory = directory();
         let opens = (0..8).map(|_| {
             let path = file(&directory);
@@ -124,6 +125,20 @@ async fn eight_can_open_a_fresh_file_at_once() {
         let page = open(&directory).await.list(&TokenQuery::default()).await.unwrap();
         assert_eq!(page.total, 8);
     }
+}
+
+#[tokio::test]
+async fn opening_waits_for_who_reads_a_file_that_is_not_yet_in_wal_mode() {
+    let directory = directory();
+    let path = file(&directory);
+    let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+    let mut other = SqliteConnection::connect_with(&options).await.unwrap();
+    let mut transaction = other.begin().await.unwrap();
+    sqlx::query("SELECT * FROM sqlite_master").fetch_all(&mut *transaction).await.unwrap();
+    let mut opening = tokio::spawn(SqliteStore::open(path.clone()));
+    assert!(timeout(Duration::from_millis(50), &mut opening).await.is_err());
+    transaction.commit().await.unwrap();
+    opening.await.unwrap().unwrap().insert(&record(1)).await.unwrap();
 }
 
 #[tokio::test]
