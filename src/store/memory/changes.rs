@@ -58,14 +58,14 @@ impl Changes {
 
 impl ChangeFeed for MemoryStore {
     fn head(&self) -> BoxFuture<'_, Result<FeedCursor, StoreError>> {
-        Box::pin(async move { Ok(FeedCursor::new(self.read().changes.newest())) })
+        Box::pin(async move { Ok(FeedCursor::new(self.state().changes.newest())) })
     }
 
     fn since<'a>(
         &'a self,
         cursor: &'a FeedCursor,
     ) -> BoxFuture<'a, Result<ChangeBatch, StoreError>> {
-        Box::pin(async move { Ok(self.read().changes.since(cursor)) })
+        Box::pin(async move { Ok(self.state().changes.since(cursor)) })
     }
 
     fn woken(&self) -> BoxFuture<'_, ()> {

@@ -72,7 +72,7 @@ impl Directory for MemoryStore {
         &'a self,
         urn: &'a Urn,
     ) -> BoxFuture<'a, Result<Option<ActorProfile>, StoreError>> {
-        Box::pin(async move { Ok(self.read().profile(urn)) })
+        Box::pin(async move { Ok(self.state().profile(urn)) })
     }
 }
 
@@ -154,7 +154,7 @@ impl DirectoryStore for MemoryStore {
     }
 
     fn roles_of<'a>(&'a self, holder: &'a Urn) -> BoxFuture<'a, Result<Vec<Urn>, StoreError>> {
-        Box::pin(async move { Ok(self.read().roles_of(holder)) })
+        Box::pin(async move { Ok(self.state().roles_of(holder)) })
     }
 }
 

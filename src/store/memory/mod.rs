@@ -47,14 +47,14 @@ struct State {
 }
 
 impl MemoryStore {
-    fn read(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it holds the lock, so there is no half of a change to be seen.
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does what `change` does, and wakes who waits if that announced something.
     fn write<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        let mut state = self.read();
+        let mut state = self.state();
         let before = state.changes.newest();
         let result = change(&mut state);
         let announced = state.changes.newest() != before;

@@ -28,13 +28,13 @@ impl State {
 
 impl PolicySource for MemoryStore {
     fn policies(&self) -> BoxFuture<'_, Result<Vec<PolicyRecord>, StoreError>> {
-        Box::pin(async move { Ok(self.read().policies.iter().map(record).collect()) })
+        Box::pin(async move { Ok(self.state().policies.iter().map(record).collect()) })
     }
 }
 
 impl PolicyStore for MemoryStore {
     fn get<'a>(&'a self, urn: &'a Urn) -> BoxFuture<'a, Result<Option<PolicyRecord>, StoreError>> {
-        Box::pin(async move { Ok(self.read().policies.get_key_value(urn).map(record)) })
+        Box::pin(async move { Ok(self.state().policies.get_key_value(urn).map(record)) })
     }
 
     fn put<'a>(&'a self, records: &'a [PolicyRecord]) -> BoxFuture<'a, Result<(), StoreError>> {

@@ -84,7 +84,7 @@ impl TokenLookup for MemoryStore {
         &'a self,
         id: &'a TokenId,
     ) -> BoxFuture<'a, Result<Option<TokenRecord>, StoreError>> {
-        Box::pin(async move { Ok(self.read().tokens.get(id).cloned()) })
+        Box::pin(async move { Ok(self.state().tokens.get(id).cloned()) })
     }
 
     fn rules<'a>(
@@ -98,7 +98,7 @@ impl TokenLookup for MemoryStore {
                 Some(RuleScope::Actor(subject.actor.clone())),
                 subject.owner.cloned().map(RuleScope::Owner),
             ];
-            let state = self.read();
+            let state = self.state();
             Ok(scopes
                 .iter()
                 .flatten()
@@ -146,7 +146,7 @@ impl TokenStore for MemoryStore {
     fn list<'a>(&'a self, query: &'a TokenQuery) -> BoxFuture<'a, Result<TokenPage, StoreError>> {
         Box::pin(async move {
             check::query(query)?;
-            Ok(self.read().list(query))
+            Ok(self.state().list(query))
         })
     }
 

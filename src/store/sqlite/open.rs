@@ -140,6 +140,8 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     transaction.commit().await.map_err(unavailable)
 }
 
+// A migration that is added is noticed when this file is compiled again. None is ever altered: the
+// databases that have it would be refused.
 static MIGRATOR: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
 
 /// Where applied migrations are noted; the one that `sqlx`'s own tool looks at.

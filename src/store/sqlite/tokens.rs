@@ -143,6 +143,9 @@ impl TokenStore for SqliteStore {
         uses: &'a [(TokenId, LastUse)],
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
+            if uses.is_empty() {
+                return Ok(());
+            }
             let mut write = self.write().await?;
             for (id, last_use) in uses {
                 sqlx::query(

@@ -317,7 +317,7 @@ async fn a_database_restored_from_a_backup_is_a_gap() {
 }
 
 #[tokio::test]
-async fn a_write_is_flushed_before_it_is_answered() {
+async fn the_file_stays_in_wal_mode() {
     let directory = directory();
     let store = open(&directory).await;
     store.insert(&record(1)).await.unwrap();
