@@ -194,6 +194,26 @@ pub(super) async fn no_change_is_missed_under_many_writers(fixture: &impl Fixtur
     }
 }
 
+pub(super) async fn a_change_is_in_the_first_read_that_begins_after_it(fixture: &impl Fixture) {
+    let (reading, writing) = (fixture.handle().await, fixture.handle().await);
+    let mut cursor = reading.head().await.unwrap();
+    for number in 0..150 {
+        let urn = user(&number.to_string());
+        let write = tokio::spawn({
+            let (store, urn) = (writing.clone(), urn.clone());
+            async move { store.create_user(&urn).await.unwrap() }
+        });
+        // Reads that fall anywhere into the write, of which none may hide it from the last.
+        let mut seen = Vec::new();
+        while !write.is_finished() {
+            seen.extend(read(&reading, &mut cursor).await);
+        }
+        assert!(write.await.unwrap());
+        seen.extend(read(&reading, &mut cursor).await);
+        assert_eq!(seen, [Change::Actor(urn)]);
+    }
+}
+
 pub(super) async fn a_cursor_of_another_history_is_a_gap(fixture: &impl Fixture) {
     let store = fixture.handle().await;
     store.create_user(&user("alice")).await.unwrap();

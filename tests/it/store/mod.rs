@@ -126,6 +126,7 @@ macro_rules! for_each_case {
                 what_came_before_the_head_is_not_read
                 changes_reach_every_handle
                 no_change_is_missed_under_many_writers
+                a_change_is_in_the_first_read_that_begins_after_it
                 a_cursor_of_another_history_is_a_gap
                 a_change_wakes_who_waits
                 an_abandoned_call_leaves_nothing_half_done
