@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use crate::{
     actor::{ActorProfile, GroupKind, Urn},
@@ -19,6 +19,16 @@ pub trait Directory: fmt::Debug + Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Option<ActorProfile>, StoreError>>;
 }
 
+/// So that a part chosen at run time, `Arc<dyn Directory>`, is one.
+impl<T: Directory + ?Sized> Directory for Arc<T> {
+    fn profile<'a>(
+        &'a self,
+        urn: &'a Urn,
+    ) -> BoxFuture<'a, Result<Option<ActorProfile>, StoreError>> {
+        (**self).profile(urn)
+    }
+}
+
 /// The directory's write side. Every change is announced in the change feed, in the same
 /// transaction.
 ///
@@ -29,10 +39,13 @@ pub trait DirectoryStore: Directory {
     ///
     /// # Errors
     ///
-    /// [`StoreError`] if the store fails.
+    /// [`StoreError::Invalid`] for what is no user's urn, and for `anonymous`, by which DataHub
+    /// means nobody; any other if the store fails.
     fn create_user<'a>(&'a self, urn: &'a Urn) -> BoxFuture<'a, Result<bool, StoreError>>;
 
-    /// Deletes the user `urn` for good, with its memberships. Its tokens no longer verify.
+    /// Deletes the user `urn` for good, with its memberships. Its tokens do not verify while there
+    /// is no user of this name. Who wants them dead for ever adds a revocation rule for the actor
+    /// first, since a user who is created anew would have them again.
     ///
     /// # Errors
     ///

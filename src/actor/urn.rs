@@ -30,7 +30,8 @@ impl Urn {
         if key.is_empty() {
             return Err(UrnError::EmptyKey);
         }
-        Self::from_string(format!("urn:li:{entity_type}:{key}"))
+        let parts = ["urn:li:", entity_type, ":", key];
+        Self::from_string(parts.concat())
     }
 
     /// The whole text.

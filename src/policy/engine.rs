@@ -9,7 +9,7 @@ use super::{
 };
 use crate::actor::{Actor, Urn};
 
-/// What one policy, on its own, says (P3; DataHub: `PolicyEngine`).
+/// What one policy, on its own, says (DataHub: `PolicyEngine`).
 ///
 /// `sub_resources` are the other entities that the operation touches, such as the tags that are
 /// added; usually none.
@@ -26,7 +26,7 @@ pub fn evaluate(
     applies(policy, actor, resource, sub_resources).into()
 }
 
-/// The plain authorizer: asks every policy, one after the other (P6; DataHub:
+/// The plain authorizer: asks every policy, one after the other (DataHub:
 /// `DataHubAuthorizer`).
 ///
 /// It is the reference for [`PolicyIndex`](super::PolicyIndex), which gives the same answers fast,
@@ -76,8 +76,8 @@ impl PolicyEngine {
         self.truth(actor, privilege, resource, sub_resources).into()
     }
 
-    /// All privileges that the actor certainly holds, on `resource` or, without one, without any
-    /// (P7.1). Policies and View Self are listed, whatever the mode and whoever is the system
+    /// All privileges that the actor certainly holds, on `resource` or, without one, without any.
+    /// Policies and View Self are listed, whatever the mode and whoever is the system
     /// actor.
     #[must_use]
     pub fn granted_privileges(
@@ -93,7 +93,7 @@ impl PolicyEngine {
             .collect()
     }
 
-    /// Who holds a privilege by stored, active policies (P7.2), as far as it can be said without
+    /// Who holds a privilege by stored, active policies, as far as it can be said without
     /// asking who is in which group.
     #[must_use]
     pub fn authorized_actors(
@@ -188,7 +188,7 @@ impl AuthorizedActors {
     }
 }
 
-/// The privileges of the policy that every actor has without its being stored (P6.2).
+/// The privileges of the policy that every actor has without its being stored.
 pub(super) const VIEW_SELF: [Privilege; 4] = [
     Privilege::VIEW_ENTITY_PAGE,
     Privilege::GET_ENTITY_PRIVILEGE,
@@ -237,7 +237,7 @@ fn matches_actor(filter: &ActorFilter, actor: &Actor, resource: Option<&Resource
     Truth::from(names_actor(filter, actor)).or(matches_owner(filter, actor, resource))
 }
 
-/// Whether the policy is for the actor whatever the resource (P4 without 4.3).
+/// Whether the policy is for the actor whatever the resource.
 pub(super) fn names_actor(filter: &ActorFilter, actor: &Actor) -> bool {
     filter.all_users
         || filter.users.iter().any(|user| user == actor.urn().as_str())
@@ -246,7 +246,7 @@ pub(super) fn names_actor(filter: &ActorFilter, actor: &Actor) -> bool {
         || filter.roles.iter().any(|role| actor.has_role(role))
 }
 
-/// Whether the policy is for the actor as an owner of the resource (P4.3).
+/// Whether the policy is for the actor as an owner of the resource.
 fn matches_owner(filter: &ActorFilter, actor: &Actor, resource: Option<&Resource>) -> Truth {
     let Some(resource) = resource else { return Truth::False };
     let types = filter.resource_owners_types.as_deref();

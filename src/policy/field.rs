@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// A field of a resource that a criterion can look at (DataHub: `EntityFieldType`, P5.5).
+/// A field of a resource that a criterion can look at (DataHub: `EntityFieldType`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Field {
@@ -33,7 +33,7 @@ impl Field {
         Self::parse_written(&name.to_uppercase())
     }
 
-    /// The field of this name, only in upper case, as in a policy that is written (P12).
+    /// The field of this name, only in upper case, as in a policy that is written.
     #[must_use]
     pub fn parse_written(name: &str) -> Option<Self> {
         Some(match name {

@@ -5,7 +5,7 @@ use super::{
     truth::Truth,
 };
 
-/// Whether the policy is about the resource (P5.1).
+/// Whether the policy is about the resource.
 pub(super) fn matches_resource(policy: &Policy, resource: Option<&Resource>) -> Truth {
     if policy.is_platform() {
         return Truth::True;
@@ -17,7 +17,7 @@ pub(super) fn matches_resource(policy: &Policy, resource: Option<&Resource>) -> 
     }
 }
 
-/// Whether the policy takes the other entities that the operation touches (P5.6).
+/// Whether the policy takes the other entities that the operation touches.
 pub(super) fn allows_sub_resources(policy: &Policy, sub_resources: &[Resource]) -> Truth {
     let constraints =
         policy.resources.as_ref().and_then(|resources| resources.privilege_constraints.as_ref());
@@ -33,7 +33,7 @@ pub(super) fn is_wildcard(sub_resource: &Resource) -> bool {
     sub_resource.urn().is_some_and(|urn| urn.as_str() == WILDCARD)
 }
 
-/// The criteria that count: those of the filter or, without one, of the deprecated fields (P5.2).
+/// The criteria that count: those of the filter or, without one, of the deprecated fields.
 pub(super) fn effective_criteria(resources: &ResourceFilter) -> Cow<'_, [Criterion]> {
     if let Some(filter) = &resources.filter {
         return Cow::Borrowed(&filter.criteria);
@@ -61,7 +61,7 @@ fn all_hold(criteria: &[Criterion], resource: &Resource) -> Truth {
 
 fn holds(criterion: &Criterion, resource: &Resource) -> Truth {
     let Criterion { field, values: want, condition } = criterion;
-    // Before anything else: not even NOT_EQUALS holds on a field that nobody knows (P5.3).
+    // Before anything else: not even NOT_EQUALS holds on a field that nobody knows.
     let Some(field) = Field::parse(field) else { return Truth::False };
     match condition {
         Condition::Other(_) => return Truth::False,

@@ -44,7 +44,7 @@ pub struct References {
     pub native_groups: Vec<String>,
 }
 
-/// Facts found by walking an [`EntityGraph`] (P5.5).
+/// Facts found by walking an [`EntityGraph`].
 ///
 /// 1. An entity that is not there has no values, but a domain, container, glossary term or node,
 ///    and platform instance still is in itself. What kind of entity it is, its urn says.

@@ -95,7 +95,7 @@ impl Policy {
         })
     }
 
-    /// Checks what DataHub checks when a policy is written (P12), and that every condition is one
+    /// Checks what DataHub checks when a policy is written, and that every condition is one
     /// that a decision knows.
     ///
     /// # Errors
@@ -106,8 +106,8 @@ impl Policy {
     }
 }
 
-/// DataHub's default policies (P14), as of August 2026. They go into a store by
-/// [`PolicyStore::seed`](super::PolicyStore::seed): at every start, those that are not editable
+/// DataHub's default policies, as of August 2026. They go into a store by
+/// [`PolicyStore::seed_policies`](super::PolicyStore::seed_policies): at every start, those that are not editable
 /// replace what is stored and those that are editable are written only where there is none.
 #[must_use]
 pub fn default_policies() -> Vec<PolicyRecord> {

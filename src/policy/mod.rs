@@ -19,9 +19,6 @@
 //! answers at a cost that does not grow with the number of policies; it is what requests are judged
 //! by. Nothing here looks anybody up, waits or does I/O: actors and facts are handed in.
 //!
-//! References such as P5.3 are to the sections of `policies.md`, the description of DataHub's rules
-//! that this module follows.
-//!
 //! # Example
 //!
 //! ```

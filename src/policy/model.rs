@@ -60,19 +60,19 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Whether it grants without looking at the resource: its type is exactly `PLATFORM` (P5.1).
+    /// Whether it grants without looking at the resource: its type is exactly `PLATFORM`.
     #[must_use]
     pub fn is_platform(&self) -> bool {
         self.policy_type == "PLATFORM"
     }
 
-    /// Whether its state is exactly `ACTIVE`, which is what a session asks for (P6.3).
+    /// Whether its state is exactly `ACTIVE`, which is what a session asks for.
     #[must_use]
     pub fn is_active(&self) -> bool {
         self.state == "ACTIVE"
     }
 
-    /// Whether its state is exactly `INACTIVE`, which nothing grants by (P3).
+    /// Whether its state is exactly `INACTIVE`, which nothing grants by.
     #[must_use]
     pub fn is_inactive(&self) -> bool {
         self.state == "INACTIVE"
@@ -85,7 +85,7 @@ impl AsRef<Policy> for Policy {
     }
 }
 
-/// Whom a policy is for. The parts are alternatives; with none set it is for nobody (P2.2, P4).
+/// Whom a policy is for. The parts are alternatives; with none set it is for nobody.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ActorFilter {
@@ -113,7 +113,7 @@ pub struct ActorFilter {
     pub resource_owners_types: Option<Vec<String>>,
 }
 
-/// Which resources a policy is about (P2.3). What it means is P5.1 and P5.2.
+/// Which resources a policy is about.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ResourceFilter {
@@ -153,7 +153,7 @@ pub struct Criterion {
     pub condition: Condition,
 }
 
-/// How values are compared with those wanted (DataHub: `PolicyMatchCondition`, P5.4).
+/// How values are compared with those wanted (DataHub: `PolicyMatchCondition`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Condition {

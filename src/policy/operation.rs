@@ -40,7 +40,7 @@ pub enum OperationGroup {
     Counts,
 }
 
-/// What DataHub's APIs ask for (P8): what a caller of `operation` has to hold.
+/// What DataHub's APIs ask for: what a caller of `operation` has to hold.
 ///
 /// `entity_type` matters for [`OperationGroup::Entity`] only, where nine types have rules of their
 /// own. An operation that a group does not have is never allowed.
@@ -98,7 +98,7 @@ pub enum Existence {
 }
 
 impl ChangeType {
-    /// The operation of [`OperationGroup::Entity`] that a write amounts to (P8.1).
+    /// The operation of [`OperationGroup::Entity`] that a write amounts to.
     #[must_use]
     pub fn operation(self, entity_type: &str, existence: Existence) -> Operation {
         // A document that is not there is made by whatever writes to it, patches included.

@@ -12,7 +12,7 @@ pub struct PolicyOptions {
     pub(super) system_actor: Option<Urn>,
 }
 
-/// Whether policies are asked at all (P6.4).
+/// Whether policies are asked at all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AuthorizationMode {
@@ -23,7 +23,7 @@ pub enum AuthorizationMode {
     DangerousAllowAll,
 }
 
-/// Which policies count, by their state (P6.3).
+/// Which policies count, by their state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Candidates {
@@ -35,7 +35,7 @@ pub enum Candidates {
     All,
 }
 
-/// Whether every actor may look at, edit and delete its own entity (P6.2).
+/// Whether every actor may look at, edit and delete its own entity.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ViewSelf {
@@ -65,7 +65,7 @@ impl PolicyOptions {
         self
     }
 
-    /// The actor that is granted everything before any policy is asked (P6.1). Default: none, while
+    /// The actor that is granted everything before any policy is asked. Default: none, while
     /// DataHub has `urn:li:corpuser:__datahub_system`.
     pub fn system_actor(mut self, actor: impl Into<Option<Urn>>) -> Self {
         self.system_actor = actor.into();

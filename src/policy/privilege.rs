@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// Ids are opaque and compared exactly. No privilege implies another: who accepts either of two
 /// asks for a [`Requirement`](super::Requirement). The ids that DataHub knows are constants here;
-/// ids of one's own work just as well (P2.1, P3).
+/// ids of one's own work just as well.
 ///
 /// ```
 /// use tower_pat::policy::Privilege;

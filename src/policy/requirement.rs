@@ -2,7 +2,7 @@ use std::{fmt, slice};
 
 use super::Privilege;
 
-/// What a caller asks for: any one of several sets of privileges, each set in full (P8).
+/// What a caller asks for: any one of several sets of privileges, each set in full.
 ///
 /// Every privilege is decided on its own, about the same resource, so that the privileges of one
 /// set may come from different policies. A requirement without sets, and a set without privileges,
@@ -93,6 +93,12 @@ impl Requirement {
             Inner::One(privilege) => vec![vec![privilege]],
             Inner::AnyOfAllOf(sets) => sets,
         }
+    }
+}
+
+impl From<&Self> for Requirement {
+    fn from(requirement: &Self) -> Self {
+        requirement.clone()
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
 /// same as known to be nothing: a decision that hangs on an unknown fact is
 /// [`Indeterminate`](super::Decision::Indeterminate) and never a grant.
 ///
-/// Values of DOMAIN, CONTAINER and GLOSSARY include all ancestors (P5.5); who has only the direct
+/// Values of DOMAIN, CONTAINER and GLOSSARY include all ancestors; who has only the direct
 /// ones lets [`GraphFacts`](super::GraphFacts) find the rest.
 ///
 /// ```
@@ -111,7 +111,7 @@ impl Resource {
         }
     }
 
-    /// All entities of a type (DataHub: a request with an empty urn, P2.4). Criteria on TYPE work,
+    /// All entities of a type (DataHub: a request with an empty urn). Criteria on TYPE work,
     /// all other facts are known to be nothing, and nobody owns it.
     #[must_use]
     pub fn of_type(entity_type: impl Into<Arc<str>>) -> Self {
@@ -193,7 +193,7 @@ impl Resource {
     #[must_use]
     pub fn owners(&self) -> Fact<&[Owner]> {
         match &self.owners {
-            // Ownership is never looked at without a urn (P4.3).
+            // Ownership is never looked at without a urn.
             _ if self.urn.is_none() => Fact::Known(&[]),
             Fact::Known(owners) => Fact::Known(owners),
             Fact::Unknown => Fact::Unknown,

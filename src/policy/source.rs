@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use super::PolicyRecord;
 use crate::{
@@ -18,6 +18,13 @@ pub trait PolicySource: fmt::Debug + Send + Sync + 'static {
     fn policies(&self) -> BoxFuture<'_, Result<Vec<PolicyRecord>, StoreError>>;
 }
 
+/// So that a part chosen at run time, `Arc<dyn PolicySource>`, is one.
+impl<T: PolicySource + ?Sized> PolicySource for Arc<T> {
+    fn policies(&self) -> BoxFuture<'_, Result<Vec<PolicyRecord>, StoreError>> {
+        (**self).policies()
+    }
+}
+
 /// The write side of policies. Every change is announced in the change feed, in the same
 /// transaction; what changes nothing announces nothing.
 ///
@@ -29,7 +36,10 @@ pub trait PolicyStore: PolicySource {
     /// # Errors
     ///
     /// [`StoreError`] if the store fails.
-    fn get<'a>(&'a self, urn: &'a Urn) -> BoxFuture<'a, Result<Option<PolicyRecord>, StoreError>>;
+    fn policy<'a>(
+        &'a self,
+        urn: &'a Urn,
+    ) -> BoxFuture<'a, Result<Option<PolicyRecord>, StoreError>>;
 
     /// Writes all of `records`, or none; each replaces what was stored under its urn. Of two with
     /// the same urn, the later one stays.
@@ -37,16 +47,19 @@ pub trait PolicyStore: PolicySource {
     /// # Errors
     ///
     /// [`StoreError`] if the store fails; nothing was written then.
-    fn put<'a>(&'a self, records: &'a [PolicyRecord]) -> BoxFuture<'a, Result<(), StoreError>>;
+    fn put_policies<'a>(
+        &'a self,
+        records: &'a [PolicyRecord],
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
 
     /// Deletes the policy of this urn for good; `false` if there was none.
     ///
     /// # Errors
     ///
     /// [`StoreError`] if the store fails.
-    fn delete<'a>(&'a self, urn: &'a Urn) -> BoxFuture<'a, Result<bool, StoreError>>;
+    fn delete_policy<'a>(&'a self, urn: &'a Urn) -> BoxFuture<'a, Result<bool, StoreError>>;
 
-    /// Loads default policies, all or none, by DataHub's rule (P14): one that is not editable
+    /// Loads default policies, all or none, by DataHub's rule: one that is not editable
     /// replaces what is stored, an editable one is written only if nothing is stored under its urn.
     /// Gives how many records differ from before, so that loading the same again gives 0 and
     /// announces nothing.
@@ -54,5 +67,8 @@ pub trait PolicyStore: PolicySource {
     /// # Errors
     ///
     /// [`StoreError`] if the store fails; nothing was written then.
-    fn seed<'a>(&'a self, records: &'a [PolicyRecord]) -> BoxFuture<'a, Result<usize, StoreError>>;
+    fn seed_policies<'a>(
+        &'a self,
+        records: &'a [PolicyRecord],
+    ) -> BoxFuture<'a, Result<usize, StoreError>>;
 }

@@ -1,6 +1,7 @@
 //! What every store refuses, so that all refuse the same.
 
 use crate::{
+    actor::Urn,
     backend::StoreError,
     token::TokenRecord,
     token_service::{TokenFilter, TokenQuery},
@@ -14,6 +15,15 @@ pub(super) fn record(record: &TokenRecord) -> Result<(), StoreError> {
         }
         _ => Ok(()),
     }
+}
+
+/// Refuses a user that nobody can be: DataHub takes the id `anonymous` for nobody, and users are
+/// `urn:li:corpuser:` and an id.
+pub(super) fn user(urn: &Urn) -> Result<(), StoreError> {
+    if Urn::corpuser(urn.key()).as_ref() != Ok(urn) || urn.key() == "anonymous" {
+        return Err(StoreError::Invalid(format!("{urn} cannot be a user")));
+    }
+    Ok(())
 }
 
 /// Refuses a query that is too large to be answered by every store.

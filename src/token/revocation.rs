@@ -1,4 +1,4 @@
-use super::KeyId;
+use super::{KeyId, TokenRecord};
 use crate::{actor::Urn, clock::Timestamp};
 
 /// Revokes many tokens by one record: all in its scope that were made before a point in time.
@@ -34,5 +34,18 @@ impl RevocationRule {
     #[must_use]
     pub fn is_before(&self, created_at: Option<Timestamp>) -> bool {
         created_at.is_none_or(|created_at| created_at < self.issued_before)
+    }
+
+    /// Whether this rule revokes the token with this record. A rule about a key covers only records
+    /// that say which key it was.
+    #[must_use]
+    pub fn covers(&self, record: &TokenRecord) -> bool {
+        let is_in_scope = match &self.scope {
+            RuleScope::Actor(urn) => *urn == record.actor,
+            RuleScope::Owner(urn) => *urn == record.owner,
+            RuleScope::Key(id) => Some(*id) == record.key_id,
+            RuleScope::All => true,
+        };
+        is_in_scope && self.is_before(Some(record.created_at))
     }
 }

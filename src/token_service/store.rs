@@ -1,4 +1,4 @@
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use super::{TokenPage, TokenQuery};
 use crate::{
@@ -33,6 +33,23 @@ pub trait TokenLookup: fmt::Debug + Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Vec<RevocationRule>, StoreError>>;
 }
 
+/// So that a part chosen at run time, `Arc<dyn TokenLookup>`, is one.
+impl<T: TokenLookup + ?Sized> TokenLookup for Arc<T> {
+    fn find<'a>(
+        &'a self,
+        id: &'a TokenId,
+    ) -> BoxFuture<'a, Result<Option<TokenRecord>, StoreError>> {
+        (**self).find(id)
+    }
+
+    fn rules<'a>(
+        &'a self,
+        subject: RuleSubject<'a>,
+    ) -> BoxFuture<'a, Result<Vec<RevocationRule>, StoreError>> {
+        (**self).rules(subject)
+    }
+}
+
 /// What of a token the scope of a rule can be about.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
@@ -41,14 +58,14 @@ pub struct RuleSubject<'a> {
     pub actor: &'a Urn,
     /// Who made it; `None` for a token that has no record.
     pub owner: Option<&'a Urn>,
-    /// The key that signed it.
-    pub key: KeyId,
+    /// The key that signed it; `None` for a record that does not say.
+    pub key: Option<KeyId>,
 }
 
 impl<'a> RuleSubject<'a> {
     /// The subject of these three.
     #[must_use]
-    pub fn new(actor: &'a Urn, owner: Option<&'a Urn>, key: KeyId) -> Self {
+    pub fn new(actor: &'a Urn, owner: Option<&'a Urn>, key: Option<KeyId>) -> Self {
         Self { actor, owner, key }
     }
 }
@@ -94,7 +111,8 @@ pub trait TokenStore: TokenLookup {
     /// [`StoreError`] if the store fails.
     fn add_rule<'a>(&'a self, rule: &'a RevocationRule) -> BoxFuture<'a, Result<(), StoreError>>;
 
-    /// One page of the tokens that were not revoked, filtered and sorted by the store. Equal tokens
+    /// One page of the tokens that were not revoked, neither by themselves nor by a rule that
+    /// [covers](RevocationRule::covers) them, filtered and sorted by the store. Equal tokens
     /// are in the order of their ids, so that pages do not overlap.
     ///
     /// # Errors

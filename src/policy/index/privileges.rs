@@ -77,8 +77,8 @@ impl Privileges {
         self.decide_privilege(privilege, None).is_granted()
     }
 
-    /// All privileges that the actor certainly holds, on `resource` or, without one, without any
-    /// (P7.1). Policies and View Self are listed, whatever the mode and the system actor.
+    /// All privileges that the actor certainly holds, on `resource` or, without one, without any.
+    /// Policies and View Self are listed, whatever the mode and the system actor.
     ///
     /// Unlike a decision this asks for every privilege there is: for pages, not for guards.
     #[must_use]
@@ -155,7 +155,7 @@ impl<'a> Question<'a> {
         }
     }
 
-    /// What the policy says that is stored nowhere (P6.2).
+    /// What the policy says that is stored nowhere.
     fn is_view_self(&self, privilege: &Privilege) -> bool {
         let urn = self.resource.and_then(Resource::urn).map(Urn::as_str);
         urn == Some(self.by.actor.urn().as_str())

@@ -5,7 +5,7 @@ use crate::{
     actor::{ActorProfile, Directory, DirectoryStore, GroupKind, Urn},
     backend::{BoxFuture, StoreError},
     feed::Change,
-    store::holder::is_group,
+    store::{check, holder::is_group},
 };
 
 #[derive(Debug, Default)]
@@ -79,6 +79,7 @@ impl Directory for MemoryStore {
 impl DirectoryStore for MemoryStore {
     fn create_user<'a>(&'a self, urn: &'a Urn) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
+            check::user(urn)?;
             Ok(self.write(|state| {
                 if state.users.contains_key(urn) {
                     return false;

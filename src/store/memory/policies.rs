@@ -11,7 +11,7 @@ use crate::{
 
 impl State {
     /// Stores all of `wanted`, and returns how many differ from what was there.
-    fn put_policies(&mut self, wanted: BTreeMap<&Urn, &Policy>) -> usize {
+    fn write_policies(&mut self, wanted: BTreeMap<&Urn, &Policy>) -> usize {
         let mut changed = 0;
         for (urn, policy) in wanted {
             if self.policies.get(urn) != Some(policy) {
@@ -33,18 +33,24 @@ impl PolicySource for MemoryStore {
 }
 
 impl PolicyStore for MemoryStore {
-    fn get<'a>(&'a self, urn: &'a Urn) -> BoxFuture<'a, Result<Option<PolicyRecord>, StoreError>> {
+    fn policy<'a>(
+        &'a self,
+        urn: &'a Urn,
+    ) -> BoxFuture<'a, Result<Option<PolicyRecord>, StoreError>> {
         Box::pin(async move { Ok(self.state().policies.get_key_value(urn).map(record)) })
     }
 
-    fn put<'a>(&'a self, records: &'a [PolicyRecord]) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn put_policies<'a>(
+        &'a self,
+        records: &'a [PolicyRecord],
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
-            self.write(|state| state.put_policies(seed::last_of_each(records)));
+            self.write(|state| state.write_policies(seed::last_of_each(records)));
             Ok(())
         })
     }
 
-    fn delete<'a>(&'a self, urn: &'a Urn) -> BoxFuture<'a, Result<bool, StoreError>> {
+    fn delete_policy<'a>(&'a self, urn: &'a Urn) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             Ok(self.write(|state| {
                 let was_there = state.policies.remove(urn).is_some();
@@ -56,11 +62,14 @@ impl PolicyStore for MemoryStore {
         })
     }
 
-    fn seed<'a>(&'a self, records: &'a [PolicyRecord]) -> BoxFuture<'a, Result<usize, StoreError>> {
+    fn seed_policies<'a>(
+        &'a self,
+        records: &'a [PolicyRecord],
+    ) -> BoxFuture<'a, Result<usize, StoreError>> {
         Box::pin(async move {
             Ok(self.write(|state| {
                 let wanted = seed::defaults(records, |urn| state.policies.contains_key(urn));
-                state.put_policies(wanted)
+                state.write_policies(wanted)
             }))
         })
     }

@@ -45,7 +45,9 @@ impl State {
 
     fn list(&self, query: &TokenQuery) -> TokenPage {
         let is_wanted = |record: &&TokenRecord| {
-            record.revoked.is_none() && query.filters.iter().all(|filter| filter.matches(record))
+            record.revoked.is_none()
+                && !self.rules.values().any(|rule| rule.covers(record))
+                && query.filters.iter().all(|filter| filter.matches(record))
         };
         let mut found: Vec<&TokenRecord> = self.tokens.values().filter(is_wanted).collect();
         // Stable, and the map is in the order of the ids.
@@ -94,7 +96,7 @@ impl TokenLookup for MemoryStore {
         Box::pin(async move {
             let scopes = [
                 Some(RuleScope::All),
-                Some(RuleScope::Key(subject.key)),
+                subject.key.map(RuleScope::Key),
                 Some(RuleScope::Actor(subject.actor.clone())),
                 subject.owner.cloned().map(RuleScope::Owner),
             ];

@@ -114,30 +114,45 @@ async fn read_since(
     cursor: &FeedCursor,
 ) -> Result<ChangeBatch, StoreError> {
     let mut transaction = connection.begin().await.map_err(unavailable)?;
-    let batch = if is_kept(&mut transaction, cursor).await? {
-        unread(&mut transaction, cursor).await?
-    } else {
-        let next = head(&mut transaction).await?;
-        ChangeBatch { changes: Vec::new(), next, gap: true }
+    let unread = match is_kept(&mut transaction, cursor).await? {
+        true => unread(&mut transaction, cursor).await?,
+        false => None,
+    };
+    let batch = match unread {
+        Some(batch) => batch,
+        None => {
+            let next = head(&mut transaction).await?;
+            ChangeBatch { changes: Vec::new(), next, gap: true }
+        }
     };
     // Seen to its end: a transaction that lived on would show the past for ever.
     transaction.rollback().await.map_err(unavailable)?;
     Ok(batch)
 }
 
+/// What came after `cursor`; `None` if that is so much that starting anew is quicker, also for a
+/// reader whose patience would end before all of it is read.
 async fn unread(
     connection: &mut SqliteConnection,
     cursor: &FeedCursor,
-) -> Result<ChangeBatch, StoreError> {
-    let rows = sqlx::query("SELECT id, mark, kind, subject FROM changes WHERE id > ? ORDER BY id")
+) -> Result<Option<ChangeBatch>, StoreError> {
+    let sql = "SELECT id, mark, kind, subject FROM changes WHERE id > ? ORDER BY id LIMIT ?";
+    let rows = sqlx::query(sql)
         .bind(cursor.position())
+        .bind(MAX_UNREAD + 1)
         .fetch_all(connection)
         .await
         .map_err(unavailable)?;
+    if i64::try_from(rows.len()).is_ok_and(|unread| unread > MAX_UNREAD) {
+        return Ok(None);
+    }
     let next = rows.last().map_or_else(|| Ok(cursor.clone()), at)?;
     let changes = rows.iter().map(change).collect::<Result<_, _>>()?;
-    Ok(ChangeBatch { changes, next, gap: false })
+    Ok(Some(ChangeBatch { changes, next, gap: false }))
 }
+
+/// Changes that are read at once at most.
+const MAX_UNREAD: i64 = 1_000;
 
 /// Whether everything that came after `cursor` is still there: then the row it stands at is, too,
 /// and is the same. A sweep deletes the oldest rows; in a database that was restored from a backup,

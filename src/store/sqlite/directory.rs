@@ -9,7 +9,7 @@ use crate::{
     actor::{ActorProfile, Directory, DirectoryStore, GroupKind, Urn},
     backend::{BoxFuture, StoreError},
     feed::Change,
-    store::holder::is_group,
+    store::{check, holder::is_group},
 };
 
 impl Directory for SqliteStore {
@@ -61,6 +61,7 @@ impl Directory for SqliteStore {
 impl DirectoryStore for SqliteStore {
     fn create_user<'a>(&'a self, urn: &'a Urn) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
+            check::user(urn)?;
             let mut write = self.write().await?;
             let created =
                 sqlx::query("INSERT INTO users (urn) VALUES (?) ON CONFLICT (urn) DO NOTHING")

@@ -26,7 +26,10 @@ impl PolicySource for SqliteStore {
 }
 
 impl PolicyStore for SqliteStore {
-    fn get<'a>(&'a self, urn: &'a Urn) -> BoxFuture<'a, Result<Option<PolicyRecord>, StoreError>> {
+    fn policy<'a>(
+        &'a self,
+        urn: &'a Urn,
+    ) -> BoxFuture<'a, Result<Option<PolicyRecord>, StoreError>> {
         Box::pin(async move {
             let found = sqlx::query("SELECT * FROM policies WHERE urn = ?")
                 .bind(urn.as_str())
@@ -37,16 +40,19 @@ impl PolicyStore for SqliteStore {
         })
     }
 
-    fn put<'a>(&'a self, records: &'a [PolicyRecord]) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn put_policies<'a>(
+        &'a self,
+        records: &'a [PolicyRecord],
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             let mut write = self.write().await?;
-            let changed = write.put_policies(seed::last_of_each(records)).await?;
+            let changed = write.write_policies(seed::last_of_each(records)).await?;
             write.end_with(changed > 0, &Change::Policies).await?;
             Ok(())
         })
     }
 
-    fn delete<'a>(&'a self, urn: &'a Urn) -> BoxFuture<'a, Result<bool, StoreError>> {
+    fn delete_policy<'a>(&'a self, urn: &'a Urn) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             let mut write = self.write().await?;
             let deleted = sqlx::query("DELETE FROM policies WHERE urn = ?")
@@ -58,7 +64,10 @@ impl PolicyStore for SqliteStore {
         })
     }
 
-    fn seed<'a>(&'a self, records: &'a [PolicyRecord]) -> BoxFuture<'a, Result<usize, StoreError>> {
+    fn seed_policies<'a>(
+        &'a self,
+        records: &'a [PolicyRecord],
+    ) -> BoxFuture<'a, Result<usize, StoreError>> {
         Box::pin(async move {
             let mut write = self.write().await?;
             let stored: BTreeSet<String> = sqlx::query_scalar("SELECT urn FROM policies")
@@ -68,7 +77,7 @@ impl PolicyStore for SqliteStore {
                 .into_iter()
                 .collect();
             let wanted = seed::defaults(records, |urn| stored.contains(urn.as_str()));
-            let changed = write.put_policies(wanted).await?;
+            let changed = write.write_policies(wanted).await?;
             write.end_with(changed > 0, &Change::Policies).await?;
             Ok(changed)
         })
@@ -77,7 +86,10 @@ impl PolicyStore for SqliteStore {
 
 impl Write<'_> {
     /// Stores all of `wanted`, and returns how many differ from what was there.
-    async fn put_policies(&mut self, wanted: BTreeMap<&Urn, &Policy>) -> Result<usize, StoreError> {
+    async fn write_policies(
+        &mut self,
+        wanted: BTreeMap<&Urn, &Policy>,
+    ) -> Result<usize, StoreError> {
         let mut changed = 0;
         for (urn, policy) in wanted {
             let info = serde_json::to_string(policy).map_err(StoreError::unavailable)?;

@@ -39,9 +39,9 @@ impl TokenLookup for SqliteStore {
     ) -> BoxFuture<'a, Result<Vec<RevocationRule>, StoreError>> {
         Box::pin(async move {
             let rows = sqlx::query(RULES)
-                .bind(subject.key.to_string())
-                .bind(subject.actor.as_str())
                 // Nothing is equal to NULL.
+                .bind(subject.key.map(|key| key.to_string()))
+                .bind(subject.actor.as_str())
                 .bind(subject.owner.map(Urn::as_str))
                 .fetch_all(&self.shared.readers)
                 .await

@@ -65,11 +65,11 @@ pub(super) async fn every_change_is_announced(fixture: &impl Fixture) {
     store.delete_user(&alice).await.unwrap();
     assert_eq!(read(&store, &mut cursor).await, [Change::Actor(alice)]);
 
-    store.put(&[policy()]).await.unwrap();
+    store.put_policies(&[policy()]).await.unwrap();
     assert_eq!(read(&store, &mut cursor).await, [Change::Policies]);
-    store.delete(&policy().urn).await.unwrap();
+    store.delete_policy(&policy().urn).await.unwrap();
     assert_eq!(read(&store, &mut cursor).await, [Change::Policies]);
-    store.seed(&[policy()]).await.unwrap();
+    store.seed_policies(&[policy()]).await.unwrap();
     assert_eq!(read(&store, &mut cursor).await, [Change::Policies]);
 }
 
@@ -86,8 +86,8 @@ pub(super) async fn what_makes_no_difference_is_not_announced(fixture: &impl Fix
     store.add_rule(&shorter).await.unwrap();
     store.revoke(&id(2), &alice, at(200)).await.unwrap();
     store.delete_user(&user("nobody")).await.unwrap();
-    store.delete(&role("no-policy")).await.unwrap();
-    store.seed(&[policy()]).await.unwrap();
+    store.delete_policy(&role("no-policy")).await.unwrap();
+    store.seed_policies(&[policy()]).await.unwrap();
     store.sweep(at(300), &Retention::default()).await.unwrap();
     assert_eq!(read(&store, &mut cursor).await, []);
 }
@@ -105,7 +105,7 @@ async fn everything(store: &impl Store) {
     assert!(store.set_roles(&group("a"), &[role("b"), role("a")]).await.unwrap());
     store.revoke(&id(1), &alice, at(200)).await.unwrap();
     store.add_rule(&rule(RuleScope::All)).await.unwrap();
-    store.put(&[policy()]).await.unwrap();
+    store.put_policies(&[policy()]).await.unwrap();
 }
 
 pub(super) async fn making_and_using_tokens_is_not_announced(fixture: &impl Fixture) {

@@ -1,10 +1,24 @@
 use futures_util::future::join_all;
 use tower_pat::{
     actor::{ActorProfile, Directory, DirectoryStore, GroupKind, Inactive},
+    backend::StoreError,
     feed::ChangeFeed,
 };
 
 use super::{Fixture, group, read, role, user};
+
+pub(super) async fn nobody_but_users_can_be_created(fixture: &impl Fixture) {
+    let store = fixture.handle().await;
+    for text in [
+        "urn:li:corpuser:anonymous",
+        "urn:li:corpuser",
+        "urn:other:corpuser:alice",
+        "urn:li:corpGroup:admins",
+    ] {
+        let refused = store.create_user(&text.parse().unwrap()).await;
+        assert!(matches!(refused, Err(StoreError::Invalid(_))), "{text}");
+    }
+}
 
 pub(super) async fn a_new_user_is_active_and_alone(fixture: &impl Fixture) {
     let store = fixture.handle().await;

@@ -81,6 +81,7 @@ macro_rules! for_each_case {
             }
             rules {
                 rules_are_found_by_what_they_are_about
+                a_list_has_nothing_that_a_rule_covers
                 the_rule_that_reaches_further_stays
                 the_rule_that_reaches_furthest_stays_under_many_writers
             }
@@ -101,6 +102,7 @@ macro_rules! for_each_case {
                 a_reader_that_stands_at_the_end_misses_nothing
             }
             directory {
+                nobody_but_users_can_be_created
                 a_new_user_is_active_and_alone
                 a_user_that_exists_is_left_as_it_is
                 flags_are_set_and_taken_back

@@ -27,9 +27,9 @@ pub(super) async fn a_policy_is_read_as_it_was_written(fixture: &impl Fixture) {
     let store = fixture.handle().await;
     assert_eq!(store.policies().await.unwrap(), []);
     let records = [policy("a", "A", true), policy("b", "B", false)];
-    store.put(&records).await.unwrap();
-    assert_eq!(store.get(&urn("b")).await.unwrap().as_ref(), Some(&records[1]));
-    assert_eq!(store.get(&urn("c")).await.unwrap(), None);
+    store.put_policies(&records).await.unwrap();
+    assert_eq!(store.policy(&urn("b")).await.unwrap().as_ref(), Some(&records[1]));
+    assert_eq!(store.policy(&urn("c")).await.unwrap(), None);
     let mut all = store.policies().await.unwrap();
     all.sort_by(|a, b| a.urn.cmp(&b.urn));
     assert_eq!(all, records);
@@ -38,40 +38,40 @@ pub(super) async fn a_policy_is_read_as_it_was_written(fixture: &impl Fixture) {
 pub(super) async fn put_replaces_what_is_there(fixture: &impl Fixture) {
     let store = fixture.handle().await;
     let mut cursor = store.head().await.unwrap();
-    store.put(&[policy("a", "A", true), policy("b", "B", true)]).await.unwrap();
-    store.put(&[policy("b", "B2", true), policy("c", "C", true)]).await.unwrap();
+    store.put_policies(&[policy("a", "A", true), policy("b", "B", true)]).await.unwrap();
+    store.put_policies(&[policy("b", "B2", true), policy("c", "C", true)]).await.unwrap();
     assert_eq!(read(&store, &mut cursor).await, [Change::Policies, Change::Policies]);
     assert_eq!(store.policies().await.unwrap().len(), 3);
-    assert_eq!(store.get(&urn("b")).await.unwrap(), Some(policy("b", "B2", true)));
+    assert_eq!(store.policy(&urn("b")).await.unwrap(), Some(policy("b", "B2", true)));
     // What is the same as before is no change.
-    store.put(&[policy("a", "A", true), policy("b", "B2", true)]).await.unwrap();
-    store.put(&[]).await.unwrap();
+    store.put_policies(&[policy("a", "A", true), policy("b", "B2", true)]).await.unwrap();
+    store.put_policies(&[]).await.unwrap();
     assert_eq!(read(&store, &mut cursor).await, []);
 }
 
 pub(super) async fn of_two_policies_of_one_name_the_later_stays(fixture: &impl Fixture) {
     let store = fixture.handle().await;
     let records = [policy("a", "A1", true), policy("a", "A2", true)];
-    store.put(&records).await.unwrap();
+    store.put_policies(&records).await.unwrap();
     assert_eq!(store.policies().await.unwrap(), [policy("a", "A2", true)]);
     let mut cursor = store.head().await.unwrap();
-    store.put(&records).await.unwrap();
+    store.put_policies(&records).await.unwrap();
     assert_eq!(read(&store, &mut cursor).await, []);
 }
 
 pub(super) async fn a_policy_is_deleted_once(fixture: &impl Fixture) {
     let store = fixture.handle().await;
-    store.put(&[policy("a", "A", true), policy("b", "B", true)]).await.unwrap();
+    store.put_policies(&[policy("a", "A", true), policy("b", "B", true)]).await.unwrap();
     let mut cursor = store.head().await.unwrap();
-    assert!(store.delete(&urn("a")).await.unwrap());
-    assert!(!store.delete(&urn("a")).await.unwrap());
+    assert!(store.delete_policy(&urn("a")).await.unwrap());
+    assert!(!store.delete_policy(&urn("a")).await.unwrap());
     assert_eq!(read(&store, &mut cursor).await, [Change::Policies]);
     assert_eq!(store.policies().await.unwrap(), [policy("b", "B", true)]);
 }
 
 pub(super) async fn defaults_replace_only_what_is_not_editable(fixture: &impl Fixture) {
     let store = fixture.handle().await;
-    store.put(&[policy("a", "mine", true), policy("b", "mine", true)]).await.unwrap();
+    store.put_policies(&[policy("a", "mine", true), policy("b", "mine", true)]).await.unwrap();
     let mut cursor = store.head().await.unwrap();
     let defaults = [
         policy("a", "default", true),
@@ -79,12 +79,12 @@ pub(super) async fn defaults_replace_only_what_is_not_editable(fixture: &impl Fi
         policy("c", "default", true),
         policy("c", "default of the same name", true),
     ];
-    assert_eq!(store.seed(&defaults).await.unwrap(), 2);
+    assert_eq!(store.seed_policies(&defaults).await.unwrap(), 2);
     assert_eq!(read(&store, &mut cursor).await, [Change::Policies]);
-    assert_eq!(store.get(&urn("a")).await.unwrap(), Some(policy("a", "mine", true)));
-    assert_eq!(store.get(&urn("b")).await.unwrap(), Some(policy("b", "default", false)));
-    assert_eq!(store.get(&urn("c")).await.unwrap(), Some(policy("c", "default", true)));
+    assert_eq!(store.policy(&urn("a")).await.unwrap(), Some(policy("a", "mine", true)));
+    assert_eq!(store.policy(&urn("b")).await.unwrap(), Some(policy("b", "default", false)));
+    assert_eq!(store.policy(&urn("c")).await.unwrap(), Some(policy("c", "default", true)));
 
-    assert_eq!(store.seed(&defaults).await.unwrap(), 0);
+    assert_eq!(store.seed_policies(&defaults).await.unwrap(), 0);
     assert_eq!(read(&store, &mut cursor).await, []);
 }

@@ -2,10 +2,10 @@ use futures_util::future::join_all;
 use tower_pat::{
     actor::Urn,
     token::{KeyId, RevocationRule, RuleScope},
-    token_service::{RuleSubject, TokenLookup, TokenStore},
+    token_service::{RuleSubject, TokenLookup, TokenQuery, TokenStore},
 };
 
-use super::{Fixture, at, user};
+use super::{Fixture, at, record, user};
 
 fn key(digit: char) -> KeyId {
     digit.to_string().repeat(16).parse().unwrap()
@@ -22,7 +22,7 @@ async fn rules(
     owner: Option<&Urn>,
     key: KeyId,
 ) -> Vec<RevocationRule> {
-    let mut rules = store.rules(RuleSubject::new(actor, owner, key)).await.unwrap();
+    let mut rules = store.rules(RuleSubject::new(actor, owner, Some(key))).await.unwrap();
     rules.sort_by_key(|rule| std::cmp::Reverse(rule.issued_before));
     rules
 }
@@ -45,6 +45,38 @@ pub(super) async fn rules_are_found_by_what_they_are_about(fixture: &impl Fixtur
     let all = rule(RuleScope::All, 1);
     store.add_rule(&all).await.unwrap();
     assert_eq!(rules(&store, &bob, None, key('b')).await, [all]);
+}
+
+pub(super) async fn a_list_has_nothing_that_a_rule_covers(fixture: &impl Fixture) {
+    let scopes = [
+        RuleScope::Actor(user("service")),
+        RuleScope::Owner(user("bob")),
+        RuleScope::Key(key('a')),
+        RuleScope::All,
+    ];
+    let store = fixture.handle().await;
+    let mut tokens = Vec::new();
+    for number in 0..16 {
+        let mut token = record(number);
+        token.created_at = at(i64::from(number % 2 == 1));
+        token.actor = user(if number & 2 == 0 { "alice" } else { "service" });
+        token.owner = user(if number & 4 == 0 { "alice" } else { "bob" });
+        token.key_id = (number & 8 == 0).then(|| key('a'));
+        store.insert(&token).await.unwrap();
+        tokens.push(token);
+    }
+    for scope in scopes {
+        let rule = rule(scope, 1);
+        store.add_rule(&rule).await.unwrap();
+        tokens.retain(|token| !rule.covers(token));
+        let page = store.list(&TokenQuery::default().page(0, 100)).await.unwrap();
+        let mut listed = page.tokens;
+        listed.sort_by_key(|token| token.id);
+        let mut expected = tokens.clone();
+        expected.sort_by_key(|token| token.id);
+        assert_eq!((listed, page.total), (expected, tokens.len() as u64));
+    }
+    assert_eq!(tokens.len(), 8);
 }
 
 pub(super) async fn the_rule_that_reaches_further_stays(fixture: &impl Fixture) {

@@ -66,7 +66,10 @@ async fn fill(store: &SqliteStore) {
         "displayName": "p", "type": "PLATFORM", "state": "ACTIVE", "privileges": [], "actors": {}
     });
     let urn = "urn:li:dataHubPolicy:p".parse().unwrap();
-    store.put(&[PolicyRecord { urn, info: serde_json::from_value(info).unwrap() }]).await.unwrap();
+    store
+        .put_policies(&[PolicyRecord { urn, info: serde_json::from_value(info).unwrap() }])
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -77,7 +80,7 @@ async fn reopening_keeps_everything() {
     fill(&store).await;
     let alice = user("alice");
     let token = store.find(&id(1)).await.unwrap();
-    let rules = store.rules(RuleSubject::new(&alice, None, key())).await.unwrap();
+    let rules = store.rules(RuleSubject::new(&alice, None, Some(key()))).await.unwrap();
     let profile = store.profile(&alice).await.unwrap();
     let policies = store.policies().await.unwrap();
     let changes = read(&store, &mut start.clone()).await;
@@ -88,7 +91,7 @@ async fn reopening_keeps_everything() {
 
     let store = open(&directory).await;
     assert_eq!(store.find(&id(1)).await.unwrap(), token);
-    assert_eq!(store.rules(RuleSubject::new(&alice, None, key())).await.unwrap(), rules);
+    assert_eq!(store.rules(RuleSubject::new(&alice, None, Some(key()))).await.unwrap(), rules);
     assert_eq!(store.profile(&alice).await.unwrap(), profile);
     assert_eq!(store.policies().await.unwrap(), policies);
     assert_eq!(read(&store, &mut start.clone()).await, changes);
@@ -237,7 +240,7 @@ async fn what_cannot_be_read_is_named_and_not_shown() {
         let error = match what.split_once('.').unwrap().0 {
             "tokens" => store.find(&id(1)).await.map(|_| ()),
             "revocation_rules" => {
-                store.rules(RuleSubject::new(&alice, None, key())).await.map(|_| ())
+                store.rules(RuleSubject::new(&alice, None, Some(key()))).await.map(|_| ())
             }
             "policies" => store.policies().await.map(|_| ()),
             _ => store.profile(&alice).await.map(|_| ()),

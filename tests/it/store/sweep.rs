@@ -63,7 +63,7 @@ pub(super) async fn rules_and_good_tokens_are_kept_for_ever(fixture: &impl Fixtu
     store.insert(&record(1)).await.unwrap();
     assert_eq!(store.sweep(at(i64::MAX), &retention()).await.unwrap(), 0);
     let key: KeyId = "0123456789abcdef".parse().unwrap();
-    let found = store.rules(RuleSubject::new(&user("alice"), None, key)).await.unwrap();
+    let found = store.rules(RuleSubject::new(&user("alice"), None, Some(key))).await.unwrap();
     assert_eq!(found, [rule]);
     assert_eq!(store.find(&id(1)).await.unwrap(), Some(record(1)));
 }
