@@ -9,7 +9,7 @@ use std::{borrow::Cow, fmt};
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// A value as far as it matters here.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) enum Value<'de> {
     Text(Cow<'de, str>),
     Integer(i64),
@@ -73,6 +73,65 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 }
 
+/// A flat object in the plainest spelling: no white space, texts without escapes, whole numbers
+/// that are not negative. Most payloads are, and can be read without a general parser.
+///
+/// Duplicates are for the caller to notice.
+pub(super) struct PlainObject<'de> {
+    rest: &'de str,
+    is_first: bool,
+}
+
+impl<'de> PlainObject<'de> {
+    /// `None` if `bytes` are not UTF-8 in braces.
+    pub(super) fn new(bytes: &'de [u8]) -> Option<Self> {
+        // All at once, so that every text in there ends at the next quotation mark.
+        let is_escaped =
+            bytes.iter().fold(false, |so_far, byte| so_far | (*byte == b'\\') | (*byte < b' '));
+        if is_escaped {
+            return None;
+        }
+        let text = std::str::from_utf8(bytes).ok()?;
+        Some(Self { rest: text.strip_prefix('{')?, is_first: true })
+    }
+
+    /// The next member, or `Some(None)` at the end; `None` if the object is not plain.
+    #[expect(clippy::option_option, reason = "not plain, at the end, or a member")]
+    pub(super) fn next(&mut self) -> Option<Option<(&'de str, Value<'de>)>> {
+        if self.rest == "}" {
+            return Some(None);
+        }
+        if !self.is_first {
+            self.rest = self.rest.strip_prefix(',')?;
+        }
+        self.is_first = false;
+        let name = self.text()?;
+        self.rest = self.rest.strip_prefix(':')?;
+        let value = match self.rest.as_bytes().first()? {
+            b'"' => Value::Text(Cow::Borrowed(self.text()?)),
+            _ => Value::Integer(self.integer()?),
+        };
+        Some(Some((name, value)))
+    }
+
+    fn text(&mut self) -> Option<&'de str> {
+        let rest = self.rest.strip_prefix('"')?;
+        let (text, rest) = rest.split_at_checked(memchr::memchr(b'"', rest.as_bytes())?)?;
+        self.rest = rest.strip_prefix('"')?;
+        Some(text)
+    }
+
+    fn integer(&mut self) -> Option<i64> {
+        let end = self.rest.bytes().position(|byte| !byte.is_ascii_digit())?;
+        let (digits, rest) = self.rest.split_at_checked(end)?;
+        if digits.len() > 1 && digits.starts_with('0') {
+            return None;
+        }
+        self.rest = rest;
+        digits.parse().ok()
+    }
+}
+
 /// Reads `bytes` as one object and hands its members to `member`, refusing what is not strict.
 ///
 /// # Errors
@@ -118,18 +177,26 @@ fn visit_members<'de, A: MapAccess<'de>>(
     mut members: A,
     mut member: impl FnMut(&str, Value<'de>),
 ) -> Result<(), A::Error> {
-    let mut names: Vec<Name<'de>> = Vec::new();
+    let mut names: Vec<Name<'de>> = Vec::with_capacity(FEW);
     while let Some(name) = members.next_key::<Name<'de>>()? {
         let value = members.next_value()?;
         member(&name.0, value);
+        if names.len() < FEW && names.contains(&name) {
+            return Err(de::Error::custom("a member occurs twice"));
+        }
         names.push(name);
     }
-    names.sort_unstable();
-    if names.windows(2).any(|pair| matches!(pair, [first, second] if first == second)) {
-        return Err(de::Error::custom("a member occurs twice"));
+    if names.len() > FEW {
+        names.sort_unstable();
+        if names.windows(2).any(|pair| matches!(pair, [first, second] if first == second)) {
+            return Err(de::Error::custom("a member occurs twice"));
+        }
     }
     Ok(())
 }
+
+/// Up to so many names it is quicker to compare each with each than to sort them.
+const FEW: usize = 16;
 
 /// A member's name, borrowed from the input where it has no escapes.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -137,10 +204,25 @@ struct Name<'de>(Cow<'de, str>);
 
 impl<'de> Deserialize<'de> for Name<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Value::deserialize(deserializer)? {
-            Value::Text(text) => Ok(Self(text)),
-            _ => Err(de::Error::custom("not a name")),
-        }
+        deserializer.deserialize_str(NameVisitor)
+    }
+}
+
+struct NameVisitor;
+
+impl<'de> Visitor<'de> for NameVisitor {
+    type Value = Name<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Name<'de>, E> {
+        Ok(Name(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Name<'de>, E> {
+        Ok(Name(Cow::Owned(text.to_owned())))
     }
 }
 
@@ -161,6 +243,19 @@ mod tests {
         assert!(!is_strict(r#"{"a":1,"\u0061":1}"#));
         assert!(!is_strict(r#"{"x":{"a":1,"a":1}}"#));
         assert!(!is_strict(r#"{"x":[[{"a":1,"a":1}]]}"#));
+    }
+
+    #[test]
+    fn a_duplicate_is_found_among_few_and_among_many() {
+        for count in 1..40 {
+            let member = |number: usize| format!("\"n{number}\":0");
+            let members: Vec<_> = (0..count).map(member).collect();
+            assert!(is_strict(&format!("{{{}}}", members.join(","))));
+            for twice in 0..count {
+                let members = format!("{{{},{}}}", members.join(","), member(twice));
+                assert!(!is_strict(&members), "{members}");
+            }
+        }
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //!
 //! Nothing here looks anything up. How a text is judged, by [`TokenVerifier`]:
 //!
-//! 1. It is cut at its dots; there are exactly two. Nothing is allocated for what is not yet known
-//!    to be signed, but for the 32 bytes of the signature.
+//! 1. It is cut at its dots; there are exactly two. For what is not yet known to be signed nothing
+//!    is allocated that grows with it: 32 bytes for the signature, and up to 512 for a header that
+//!    is not DataHub's, to name the refusal.
 //! 2. The MAC is computed with every candidate key, before any JSON is looked at.
 //! 3. The header is `{"alg":"HS256"}`, or a strict JSON object with that `alg` and without `crit`
 //!    and `zip` (RFC 7515 section 4.1.11, RFC 8725 section 3.1).

@@ -1,3 +1,5 @@
+use serde::Deserialize;
+
 use super::{KeyId, TokenId, TokenType};
 use crate::{actor::Urn, clock::Timestamp};
 
@@ -82,6 +84,38 @@ impl TokenRecord {
         }
     }
 
+    /// The record of a token that a DataHub made, from the JSON of its aspect
+    /// `dataHubAccessTokenInfo`.
+    ///
+    /// ```
+    /// use tower_pat::token::TokenRecord;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let id = "zZSw+UtbXZ/fXWbycoePvljOPoe8fUXSeJxg4Oz3HxQ=".parse()?;
+    /// let record = TokenRecord::from_datahub(id, r#"{
+    ///     "name": "laptop",
+    ///     "actorUrn": "urn:li:corpuser:alice",
+    ///     "ownerUrn": "urn:li:corpuser:alice",
+    ///     "createdAt": 1750000000000,
+    ///     "expiresAt": 1752592000000
+    /// }"#)?;
+    /// assert_eq!(record.actor.key(), "alice");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The error of reading it: a field that is missing or of the wrong type, a urn that is none.
+    /// Fields that are not known are left alone, since DataHub may have more.
+    pub fn from_datahub(id: TokenId, info: &str) -> Result<Self, serde_json::Error> {
+        let info: DataHubInfo = serde_json::from_str(info)?;
+        let mut record = Self::new(id, info.name, info.actor_urn, info.owner_urn, info.created_at);
+        record.description = info.description;
+        record.expires_at = info.expires_at;
+        Ok(record)
+    }
+
     /// The earlier of `expires_at` and `valid_until`.
     #[must_use]
     pub fn ends_at(&self) -> Option<Timestamp> {
@@ -100,6 +134,17 @@ impl TokenRecord {
             _ => TokenStatus::Active,
         }
     }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DataHubInfo {
+    name: String,
+    actor_urn: Urn,
+    owner_urn: Urn,
+    created_at: Timestamp,
+    expires_at: Option<Timestamp>,
+    description: Option<String>,
 }
 
 /// What has become of a token.
@@ -137,6 +182,17 @@ pub struct Revocation {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_record_of_datahubs_needs_what_datahub_always_writes() {
+        let id = TokenId::from_bytes([0; 32]);
+        let whole = r#"{"name":"a","actorUrn":"urn:li:corpuser:a","ownerUrn":"urn:li:corpuser:b","createdAt":1}"#;
+        let record = TokenRecord::from_datahub(id, whole).unwrap();
+        assert_eq!((record.expires_at, record.owner.key()), (None, "b"));
+        for (from, to) in [("name", "title"), ("corpuser:a", "corpuser:"), (":1}", ":\"1\"}")] {
+            assert!(TokenRecord::from_datahub(id, &whole.replace(from, to)).is_err(), "{to}");
+        }
+    }
 
     #[test]
     fn the_earlier_end_counts() {
