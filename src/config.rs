@@ -28,9 +28,15 @@ use crate::{
 pub struct Config {
     pub(crate) keys: KeyRing,
     pub(crate) salt: Salt,
-    pub(crate) issuer: Option<String>,
-    pub(crate) check_issuer: bool,
-    pub(crate) check_subject: bool,
+    pub(crate) settings: Settings,
+}
+
+/// What is no secret. Each is described by the setter of its name.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    issuer: Option<String>,
+    check_issuer: bool,
+    check_subject: bool,
     pub(crate) accept_stateless: bool,
     pub(crate) accept_sessions: bool,
     pub(crate) enforce_existence: bool,
@@ -59,9 +65,10 @@ impl Config {
     /// | `ACCESS_TOKEN_ALLOWED_DURATIONS` | [`LifetimePolicy::DEFAULT_ALLOWED`] |
     /// | `ACCESS_TOKEN_ALLOW_NO_EXPIRY` | `false` |
     ///
-    /// Nothing that weakens the service can be switched on from here: an environment made for a
-    /// DataHub with `METADATA_SERVICE_AUTH_ENABLED=false` or a `DATAHUB_SYSTEM_CLIENT_ID` neither
-    /// switches authentication off nor makes anybody a system actor.
+    /// Other variables of DataHub's are not looked at: an environment with
+    /// `METADATA_SERVICE_AUTH_ENABLED=false` or a `DATAHUB_SYSTEM_CLIENT_ID` neither switches
+    /// authentication off nor makes anybody a system actor. An empty variable counts as not set,
+    /// but for the issuer, which may be empty, as in DataHub.
     ///
     /// # Errors
     ///
@@ -82,22 +89,22 @@ impl Config {
     /// Which lifetimes may be asked for.
     #[must_use]
     pub fn lifetimes(&self) -> &LifetimePolicy {
-        &self.lifetimes
+        &self.settings.lifetimes
     }
 
     /// Whether somebody set the actor that may do everything, and who it is.
     #[must_use]
     pub fn system_actor(&self) -> Option<&Urn> {
-        self.system_actor.as_ref()
+        self.settings.system_actor.as_ref()
     }
 
     /// The verifier and signer with these keys, issuer and checks.
     #[must_use]
     pub fn verifier(&self) -> TokenVerifier {
         TokenVerifier::new(self.keys.clone())
-            .issuer(self.issuer.clone())
-            .check_issuer(self.check_issuer)
-            .check_subject(self.check_subject)
+            .issuer(self.settings.issuer.clone())
+            .check_issuer(self.settings.check_issuer)
+            .check_subject(self.settings.check_subject)
     }
 }
 
@@ -106,7 +113,7 @@ impl Config {
 #[must_use]
 pub struct ConfigBuilder {
     secrets: Secrets,
-    config: Defaults,
+    settings: Settings,
 }
 
 /// Apart from the rest, so that they have a `Debug` of their own.
@@ -122,20 +129,6 @@ impl std::fmt::Debug for Secrets {
     }
 }
 
-#[derive(Debug)]
-struct Defaults {
-    issuer: Option<String>,
-    check_issuer: bool,
-    check_subject: bool,
-    accept_stateless: bool,
-    accept_sessions: bool,
-    enforce_existence: bool,
-    lifetimes: LifetimePolicy,
-    revocation_bound: Duration,
-    cache_capacity: usize,
-    system_actor: Option<Urn>,
-}
-
 impl ConfigBuilder {
     fn new(signing_key: String, salt: String) -> Self {
         Self {
@@ -144,7 +137,7 @@ impl ConfigBuilder {
                 salt: salt.into(),
                 verification_keys: Vec::new(),
             },
-            config: Defaults {
+            settings: Settings {
                 issuer: Some(TokenVerifier::DEFAULT_ISSUER.to_owned()),
                 check_issuer: true,
                 check_subject: true,
@@ -166,10 +159,11 @@ impl ConfigBuilder {
     /// [`ConfigError`], which names the variable.
     pub fn from_vars(var: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         // DataHub's deployment files set variables to the empty text to say "not set".
+        let issuer = var(ISSUER);
         let var = |name: &str| var(name).filter(|value| !value.trim().is_empty());
         let required = |name: &'static str| var(name).ok_or(ConfigError::Missing { name });
         let mut builder = Self::new(required(SIGNING_KEY)?, required(SALT)?);
-        if let Some(issuer) = var(ISSUER) {
+        if let Some(issuer) = issuer {
             builder = builder.issuer(issuer);
         }
         if let Some(algorithm) = var(ALGORITHM).filter(|algorithm| algorithm != "HS256") {
@@ -189,26 +183,26 @@ impl ConfigBuilder {
     /// The issuer that is written into tokens, and compared with. Default
     /// `datahub-metadata-service`.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
-        self.config.issuer = Some(issuer.into());
+        self.settings.issuer = Some(issuer.into());
         self
     }
 
     /// Writes no issuer into tokens, and refuses tokens that have one.
     pub fn no_issuer(mut self) -> Self {
-        self.config.issuer = None;
+        self.settings.issuer = None;
         self
     }
 
     /// Whether a token with another issuer is refused. Default true; DataHub never looks. Turn it
     /// off while tokens from before a change of the issuer are out.
     pub fn check_issuer(mut self, check: bool) -> Self {
-        self.config.check_issuer = check;
+        self.settings.check_issuer = check;
         self
     }
 
     /// Whether a token whose `sub` is not its actor is refused. Default true; DataHub never looks.
     pub fn check_subject(mut self, check: bool) -> Self {
-        self.config.check_subject = check;
+        self.settings.check_subject = check;
         self
     }
 
@@ -221,14 +215,14 @@ impl ConfigBuilder {
     /// Whether tokens of version 1 are accepted, which are stored nowhere and cannot be revoked one
     /// by one. Default false.
     pub fn accept_stateless(mut self, accept: bool) -> Self {
-        self.config.accept_stateless = accept;
+        self.settings.accept_stateless = accept;
         self
     }
 
     /// Whether SESSION tokens are accepted in the `Authorization` header. Default false: they
     /// belong into cookies.
     pub fn accept_sessions(mut self, accept: bool) -> Self {
-        self.config.accept_sessions = accept;
+        self.settings.accept_sessions = accept;
         self
     }
 
@@ -236,13 +230,13 @@ impl ConfigBuilder {
     /// (`METADATA_SERVICE_AUTH_ENFORCE_EXISTENCE_ENABLED`). Default true. Without it, tokens of
     /// deleted users work.
     pub fn enforce_existence(mut self, enforce: bool) -> Self {
-        self.config.enforce_existence = enforce;
+        self.settings.enforce_existence = enforce;
         self
     }
 
     /// Which lifetimes may be asked for. Default DataHub's list, without "never".
     pub fn lifetimes(mut self, lifetimes: LifetimePolicy) -> Self {
-        self.config.lifetimes = lifetimes;
+        self.settings.lifetimes = lifetimes;
         self
     }
 
@@ -250,20 +244,20 @@ impl ConfigBuilder {
     /// what was before. Default 1 second, from 20 milliseconds to 1 hour. DataHub: up to 5 minutes
     /// for revoked tokens, 2 minutes for policies.
     pub fn revocation_bound(mut self, bound: Duration) -> Self {
-        self.config.revocation_bound = bound;
+        self.settings.revocation_bound = bound;
         self
     }
 
     /// How many verified tokens are remembered at most. Default 10,000; 0 remembers none.
     pub fn cache_capacity(mut self, tokens: usize) -> Self {
-        self.config.cache_capacity = tokens;
+        self.settings.cache_capacity = tokens;
         self
     }
 
     /// An actor that may do everything, as DataHub's `urn:li:corpuser:__datahub_system`. Default
     /// none. No token is ever made for it.
     pub fn dangerous_system_actor(mut self, actor: Urn) -> Self {
-        self.config.system_actor = Some(actor);
+        self.settings.system_actor = Some(actor);
         self
     }
 
@@ -274,7 +268,7 @@ impl ConfigBuilder {
     /// [`ConfigError`] for keys that are short, publicly known or of low variety, a salt that is
     /// empty or publicly known, and a bound out of range.
     pub fn build(self) -> Result<Config, ConfigError> {
-        let Self { secrets, config } = self;
+        let Self { secrets, settings } = self;
         let mut keys = KeyRing::new(safe_key("signing key", &secrets.signing_key)?);
         for key in &secrets.verification_keys {
             keys = keys.with_verifying(safe_key("verification key", key)?);
@@ -282,26 +276,13 @@ impl ConfigBuilder {
         if secrets.salt.trim().is_empty() {
             return Err(ConfigError::EmptySalt);
         }
-        if secrets.salt.as_str() == DATAHUB_FORMER_SALT {
+        if secrets.salt.trim() == DATAHUB_FORMER_SALT {
             return Err(ConfigError::PublicSalt);
         }
-        if !BOUNDS.contains(&config.revocation_bound) {
-            return Err(ConfigError::RevocationBound(config.revocation_bound));
+        if !BOUNDS.contains(&settings.revocation_bound) {
+            return Err(ConfigError::RevocationBound(settings.revocation_bound));
         }
-        Ok(Config {
-            keys,
-            salt: Salt::new(secrets.salt.as_str()),
-            issuer: config.issuer,
-            check_issuer: config.check_issuer,
-            check_subject: config.check_subject,
-            accept_stateless: config.accept_stateless,
-            accept_sessions: config.accept_sessions,
-            enforce_existence: config.enforce_existence,
-            lifetimes: config.lifetimes,
-            revocation_bound: config.revocation_bound,
-            cache_capacity: config.cache_capacity,
-            system_actor: config.system_actor,
-        })
+        Ok(Config { keys, salt: Salt::new(secrets.salt.as_str()), settings })
     }
 }
 
@@ -381,7 +362,8 @@ fn parse_var<T: FromStr<Err: Error + Send + Sync + 'static>>(
 }
 
 fn safe_key(what: &'static str, text: &str) -> Result<TokenKey, ConfigError> {
-    if text == DATAHUB_FORMER_KEY {
+    // With or without the newline of the file that it was read from.
+    if text.trim() == DATAHUB_FORMER_KEY {
         return Err(ConfigError::PublicKey { what });
     }
     let key = TokenKey::new(text).map_err(|source| ConfigError::Key { what, source })?;
@@ -440,6 +422,7 @@ mod tests {
             "",
             "short",
             DATAHUB_FORMER_KEY,
+            &format!("{DATAHUB_FORMER_KEY}\n"),
             &"k".repeat(64),
             "L0ng-Key-kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk",
             &"abcdefgh".repeat(6),
@@ -500,10 +483,10 @@ mod tests {
             (NO_EXPIRY, "true"),
         ]))
         .unwrap();
-        assert_eq!(config.issuer.as_deref(), Some("mine"));
-        assert!(!config.enforce_existence);
-        assert!(config.lifetimes.allows_no_expiry());
-        assert_eq!(config.lifetimes.allowed(), [Duration::from_hours(2)]);
+        assert_eq!(config.settings.issuer.as_deref(), Some("mine"));
+        assert!(!config.settings.enforce_existence);
+        assert!(config.lifetimes().allows_no_expiry());
+        assert_eq!(config.lifetimes().allowed(), [Duration::from_hours(2)]);
 
         let error = |extra| Config::from_vars(vars(extra)).unwrap_err().to_string();
         assert!(error(&[(ALGORITHM, "RS256")]).contains("RS256"));

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod config;
 pub mod feed;
 pub mod policy;
+pub mod random;
 pub mod store;
 pub mod token;
 pub mod token_service;

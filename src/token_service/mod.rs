@@ -1,11 +1,57 @@
 //! Tokens as they are kept: making, verifying, revoking and listing them.
 //!
-//! Mechanism only: who may do what is decided elsewhere.
+//! Mechanism only: who may do what is decided elsewhere. A token is good if
+//!
+//! 1. its text is ([`TokenVerifier`](crate::token::TokenVerifier)),
+//! 2. its kind is accepted: version 1 and SESSION tokens are not, unless the configuration says so,
+//! 3. the store has its record (version 2), and that has neither been revoked nor is it over,
+//! 4. no revocation rule covers it,
+//! 5. its restrictions are understood (none are yet, so a record must have none),
+//! 6. its actor is in the directory, neither removed nor suspended.
+//!
+//! ```
+//! # tokio_test_block_on(async {
+//! use std::sync::Arc;
+//! use tower_pat::{
+//!     actor::{DirectoryStore, Urn},
+//!     config::Config,
+//!     store::MemoryStore,
+//!     token::{AccessTokenDuration, TokenType},
+//!     token_service::{MintRequest, TokenService},
+//! };
+//!
+//! # let (signing_key, salt) = ("bI0yqV8mJ2xQ7nR4tW1zK6cF9hL3pD5s", "X2dN8vB5jM1kS7wQ");
+//! let store = Arc::new(MemoryStore::default());
+//! let service = TokenService::new(&Config::builder(signing_key, salt).build()?, store.clone());
+//!
+//! let alice = Urn::corpuser("alice")?;
+//! store.create_user(&alice).await?;
+//! let lifetime = AccessTokenDuration::OneMonth.lifetime();
+//! let minted = service
+//!     .mint(MintRequest::new(TokenType::Personal, alice.clone(), lifetime).name("laptop"))
+//!     .await?;
+//!
+//! assert_eq!(*service.verify(minted.token.expose()).await?.actor.urn(), alice);
+//! assert!(service.revoke(&minted.record.id, &alice).await?);
+//! assert!(service.verify(minted.token.expose()).await.is_err());
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! # });
+//! # fn tokio_test_block_on<T>(f: impl Future<Output = Result<T, Box<dyn std::error::Error>>>) {
+//! #     tokio::runtime::Runtime::new().unwrap().block_on(f).unwrap();
+//! # }
+//! ```
 
+mod mint;
 mod query;
+mod service;
 mod store;
+mod verify;
 
+pub(crate) use self::verify::Verification;
 pub use self::{
+    mint::{MintError, MintRequest, MintedToken},
     query::{TokenFilter, TokenPage, TokenQuery, TokenSort},
+    service::{ActiveToken, TokenService},
     store::{Retention, RuleSubject, TokenLookup, TokenStore},
+    verify::VerifyError,
 };

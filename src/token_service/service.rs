@@ -1,0 +1,218 @@
+use std::sync::Arc;
+
+use super::{
+    MintError, MintRequest, MintedToken, RuleSubject, TokenPage, TokenQuery, TokenStore,
+    Verification, VerifyError,
+    verify::{ANONYMOUS, DATAHUB_SYSTEM},
+};
+use crate::{
+    actor::{Actor, Directory, Urn},
+    backend::StoreError,
+    clock::{Clock, SystemClock},
+    config::Config,
+    random::{OsRandom, RandomSource},
+    token::{
+        ActorType, Lifetime, LifetimePolicy, RevocationRule, RuleScope, TokenClaims, TokenId,
+        TokenRecord, TokenVersion,
+    },
+};
+
+/// Makes, verifies, revokes and lists tokens. Cheap to clone. See the [module docs](super).
+#[derive(Debug, Clone)]
+pub struct TokenService {
+    verification: Arc<Verification>,
+    lifetimes: LifetimePolicy,
+    system_actor: Option<Urn>,
+    tokens: Arc<dyn TokenStore>,
+    directory: Arc<dyn Directory>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn RandomSource>,
+}
+
+/// A token that is good, of an actor who may act.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ActiveToken {
+    /// Who it acts as.
+    pub actor: Actor,
+    /// What it says.
+    pub claims: TokenClaims,
+    /// What is stored of it; `None` for a token of version 1.
+    pub record: Option<TokenRecord>,
+}
+
+impl TokenService {
+    /// A service over one store for tokens and users.
+    #[must_use]
+    pub fn new<S: TokenStore + Directory>(config: &Config, store: Arc<S>) -> Self {
+        Self::from_parts(config, store.clone(), store)
+    }
+
+    /// A service over a store for tokens and another directory.
+    #[must_use]
+    pub fn from_parts(
+        config: &Config,
+        tokens: Arc<dyn TokenStore>,
+        directory: Arc<dyn Directory>,
+    ) -> Self {
+        Self {
+            verification: Arc::new(Verification::new(config)),
+            lifetimes: config.settings.lifetimes.clone(),
+            system_actor: config.settings.system_actor.clone(),
+            tokens,
+            directory,
+            clock: Arc::new(SystemClock::default()),
+            random: Arc::new(OsRandom),
+        }
+    }
+
+    /// The clock that dates are taken from. Default the system's.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Where token ids (`jti`) come from. Default the system's source.
+    #[must_use]
+    pub fn random(mut self, random: Arc<dyn RandomSource>) -> Self {
+        self.random = random;
+        self
+    }
+
+    /// Which lifetimes may be asked for.
+    #[must_use]
+    pub fn lifetimes(&self) -> &LifetimePolicy {
+        &self.lifetimes
+    }
+
+    /// Makes a token. Its record is committed before its text is returned.
+    ///
+    /// Whether the actor exists is not looked at, as in DataHub; without the actor the token does
+    /// not verify.
+    ///
+    /// # Errors
+    ///
+    /// [`MintError`]; then there is no token.
+    pub async fn mint(&self, request: MintRequest) -> Result<MintedToken, MintError> {
+        self.lifetimes.check(request.lifetime)?;
+        // A token carries the key alone, so every other urn with this key would be somebody else.
+        if Urn::corpuser(request.actor.key()).as_ref() != Ok(&request.actor) {
+            return Err(MintError::NotAUser(request.actor));
+        }
+        // DataHub's system actor too: with the same key, its token would be good for everything there.
+        if [ANONYMOUS, DATAHUB_SYSTEM].contains(&request.actor.key())
+            || self.system_actor.as_ref() == Some(&request.actor)
+        {
+            return Err(MintError::ReservedActor(request.actor));
+        }
+        let created_at = self.clock.now();
+        let expires_at = match request.lifetime {
+            Lifetime::For(duration) => Some(created_at.saturating_add(duration)),
+            Lifetime::Never => None,
+        };
+        let claims = TokenClaims {
+            actor_type: ActorType::User,
+            actor_id: request.actor.key().to_owned(),
+            token_type: request.token_type,
+            version: TokenVersion::Stateful,
+            jti: Some(self.random_uuid()?),
+            expires_at,
+        };
+        let token = self.verification.verifier.sign(&claims)?;
+        let id = token.id(&self.verification.salt);
+        let mut record =
+            TokenRecord::new(id, request.name, request.actor, request.owner, created_at);
+        record.description = request.description;
+        record.expires_at = expires_at;
+        record.token_type = Some(request.token_type);
+        record.key_id = Some(self.verification.verifier.keys().signing().id());
+        record.parent = request.parent;
+        record.created_via = request.created_via;
+        self.tokens.insert(&record).await?;
+        Ok(MintedToken { token, record })
+    }
+
+    /// Judges a token's text, with store and directory.
+    ///
+    /// # Errors
+    ///
+    /// [`VerifyError`]; an outage is [`VerifyError::Store`] and says nothing of the token.
+    pub async fn verify(&self, text: &str) -> Result<ActiveToken, VerifyError> {
+        let now = self.clock.now();
+        let token = self.verification.check(text, now)?;
+        let record = self.verification.look_up(&*self.tokens, &token, now).await?;
+        let actor = self.verification.actor(&*self.directory, &token.actor).await?;
+        Ok(ActiveToken { actor, claims: token.claims, record })
+    }
+
+    /// The id of a token's text in this deployment, whether or not there is such a token.
+    #[must_use]
+    pub fn id_of(&self, text: &str) -> TokenId {
+        TokenId::of(text, &self.verification.salt)
+    }
+
+    /// Revokes a token; `false` if there is none that is not revoked already.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails.
+    pub async fn revoke(&self, id: &TokenId, by: &Urn) -> Result<bool, StoreError> {
+        self.tokens.revoke(id, by, self.clock.now()).await
+    }
+
+    /// Revokes every token in `scope` that was made until now, by one rule.
+    ///
+    /// "Until now" is by this machine's clock: a token that a machine with a fast clock made just
+    /// before is not covered, so clocks had better agree.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails.
+    pub async fn revoke_all(&self, scope: RuleScope, by: &Urn) -> Result<(), StoreError> {
+        // A rule covers what was made *before* its time; a token of this millisecond is meant too.
+        let issued_before = self.clock.now().saturating_add(std::time::Duration::from_millis(1));
+        let rule = RevocationRule { scope, issued_before, by: by.clone() };
+        self.tokens.add_rule(&rule).await
+    }
+
+    /// What is stored of a token that was not revoked; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails.
+    pub async fn metadata(&self, id: &TokenId) -> Result<Option<TokenRecord>, StoreError> {
+        let Some(record) = self.tokens.find(id).await?.filter(|record| record.revoked.is_none())
+        else {
+            return Ok(None);
+        };
+        let subject = RuleSubject::new(&record.actor, Some(&record.owner), record.key_id);
+        let rules = self.tokens.rules(subject).await?;
+        Ok(if rules.iter().any(|rule| rule.covers(&record)) { None } else { Some(record) })
+    }
+
+    /// One page of the tokens that were not revoked.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails.
+    pub async fn list(&self, query: &TokenQuery) -> Result<TokenPage, StoreError> {
+        self.tokens.list(query).await
+    }
+
+    /// Takes over records of a DataHub with the same key and salt, all or nothing, and returns how
+    /// many were new. Their tokens verify from then on.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails; then nothing was taken over.
+    pub async fn import(&self, records: &[TokenRecord]) -> Result<u64, StoreError> {
+        self.tokens.import(records).await
+    }
+
+    fn random_uuid(&self) -> Result<String, MintError> {
+        let mut bytes = [0; 16];
+        self.random.fill(&mut bytes)?;
+        Ok(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())
+    }
+}

@@ -1,0 +1,172 @@
+use crate::{
+    actor::{Actor, ActorProfile, Directory, Inactive, Urn},
+    backend::StoreError,
+    clock::Timestamp,
+    config::Config,
+    token::{
+        KeyId, Salt, TokenClaims, TokenError, TokenId, TokenRecord, TokenStatus, TokenType,
+        TokenVerifier, TokenVersion,
+    },
+    token_service::{RuleSubject, TokenLookup},
+};
+
+/// The id by which DataHub means nobody.
+pub(crate) const ANONYMOUS: &str = "anonymous";
+
+/// The id that may do everything in a DataHub, unless it was configured otherwise there.
+pub(crate) const DATAHUB_SYSTEM: &str = "__datahub_system";
+
+/// The rules by which a token text becomes an actor, without the stores that are asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Verification {
+    pub(crate) verifier: TokenVerifier,
+    pub(crate) salt: Salt,
+    accept_stateless: bool,
+    accept_sessions: bool,
+    enforce_existence: bool,
+    system_actor: Option<Urn>,
+}
+
+/// A token that is good as far as can be told without a store.
+#[derive(Debug, Clone)]
+pub(crate) struct SignedToken {
+    pub(crate) id: TokenId,
+    pub(crate) actor: Urn,
+    pub(crate) key_id: KeyId,
+    pub(crate) claims: TokenClaims,
+}
+
+impl Verification {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            verifier: config.verifier(),
+            salt: config.salt.clone(),
+            accept_stateless: config.settings.accept_stateless,
+            accept_sessions: config.settings.accept_sessions,
+            enforce_existence: config.settings.enforce_existence,
+            system_actor: config.settings.system_actor.clone(),
+        }
+    }
+
+    /// What can be judged without asking anybody.
+    pub(crate) fn check(&self, text: &str, now: Timestamp) -> Result<SignedToken, VerifyError> {
+        let verified = self.verifier.verify(text, now)?;
+        let claims = verified.claims;
+        if claims.version == TokenVersion::Stateless && !self.accept_stateless {
+            return Err(VerifyError::StatelessNotAccepted);
+        }
+        if claims.token_type == TokenType::Session && !self.accept_sessions {
+            return Err(VerifyError::SessionNotAccepted);
+        }
+        // An id that makes no urn cannot be in any directory.
+        let actor = claims.actor_urn().map_err(|_| VerifyError::Inactive(Inactive::NotFound))?;
+        // DataHub takes this actor for nobody (`AuthenticationEnforcementFilter`), whoever exists.
+        // And nobody has a token of the system actor, for which none is ever made.
+        if claims.actor_id == ANONYMOUS || self.system_actor.as_ref() == Some(&actor) {
+            return Err(VerifyError::Inactive(Inactive::NotFound));
+        }
+        let id = TokenId::of(text, &self.salt);
+        Ok(SignedToken { id, actor, key_id: verified.key_id, claims })
+    }
+
+    /// What the store says: the record, for a token that has one.
+    pub(crate) async fn look_up(
+        &self,
+        tokens: &dyn TokenLookup,
+        token: &SignedToken,
+        now: Timestamp,
+    ) -> Result<Option<TokenRecord>, VerifyError> {
+        let record = match token.claims.version {
+            TokenVersion::Stateless => None,
+            TokenVersion::Stateful => {
+                let record = tokens.find(&token.id).await?;
+                // DataHub's rule too: what is not in the store was revoked.
+                Some(record.ok_or(VerifyError::Revoked { since: None })?)
+            }
+        };
+        if let Some(record) = &record {
+            check_record(record, token, now)?;
+        }
+        let owner = record.as_ref().map(|record| &record.owner);
+        let created_at = record.as_ref().map(|record| record.created_at);
+        let subject = RuleSubject::new(&token.actor, owner, Some(token.key_id));
+        let rules = tokens.rules(subject).await?;
+        match rules.iter().find(|rule| rule.is_before(created_at)) {
+            Some(rule) => Err(VerifyError::Revoked { since: Some(rule.issued_before) }),
+            None => Ok(record),
+        }
+    }
+
+    /// What the directory says.
+    pub(crate) async fn actor(
+        &self,
+        directory: &dyn Directory,
+        urn: &Urn,
+    ) -> Result<Actor, VerifyError> {
+        let profile = match directory.profile(urn).await? {
+            Some(profile) => profile,
+            None if self.enforce_existence => {
+                return Err(VerifyError::Inactive(Inactive::NotFound));
+            }
+            None => ActorProfile::default(),
+        };
+        match profile.inactive() {
+            Some(inactive) => Err(VerifyError::Inactive(inactive)),
+            None => Ok(Actor::from_profile(urn.clone(), profile)),
+        }
+    }
+}
+
+fn check_record(
+    record: &TokenRecord,
+    token: &SignedToken,
+    now: Timestamp,
+) -> Result<(), VerifyError> {
+    match record.status(now) {
+        TokenStatus::Revoked(at) => return Err(VerifyError::Revoked { since: Some(at) }),
+        TokenStatus::Expired(at) => return Err(VerifyError::Token(TokenError::Expired(at))),
+        TokenStatus::Active => {}
+    }
+    // The id is a hash of the text, so no token that was minted here or by a DataHub differs from
+    // its record. One that does would be listed and revoked as somebody else's.
+    if record.actor != token.actor {
+        return Err(VerifyError::RecordMismatch);
+    }
+    if record.restrictions.is_some() {
+        return Err(VerifyError::RestrictionsNotUnderstood);
+    }
+    Ok(())
+}
+
+/// Why a token is not good.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// Its text does not verify, or it is over.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// It is of version 1, and those are not accepted.
+    #[error("tokens that are not stored (version 1) are not accepted")]
+    StatelessNotAccepted,
+    /// It is a SESSION token, and those are not accepted.
+    #[error("session tokens are not accepted here")]
+    SessionNotAccepted,
+    /// It was revoked, or was never in the store.
+    #[error("the token has been revoked")]
+    Revoked {
+        /// Since when, if that is known.
+        since: Option<Timestamp>,
+    },
+    /// Its record says that it acts as somebody else than it says itself.
+    #[error("the token and its record do not agree")]
+    RecordMismatch,
+    /// Its record has restrictions of a version that is not known.
+    #[error("the token's restrictions are not understood")]
+    RestrictionsNotUnderstood,
+    /// Its actor may not act.
+    #[error("actor is not active: {0}")]
+    Inactive(Inactive),
+    /// A store could not answer, so nothing is known.
+    #[error("the store could not answer")]
+    Store(#[from] StoreError),
+}
