@@ -42,3 +42,15 @@ impl StoreError {
         Self::Corrupt { what, source: Some(source.into()) }
     }
 }
+
+/// An error and its causes, for the log. No error of this crate has anything of a token in it.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}

@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use crate::{
     actor::Urn,
@@ -136,6 +136,24 @@ pub trait ChangeFeed: fmt::Debug + Send + Sync + 'static {
     /// Completes when there may be something to read, or never. Only saves time: the feed is read
     /// at short intervals in any case, and waking says nothing about freshness.
     fn woken(&self) -> BoxFuture<'_, ()>;
+}
+
+/// So that a part chosen at run time, `Arc<dyn ChangeFeed>`, is one.
+impl<T: ChangeFeed + ?Sized> ChangeFeed for Arc<T> {
+    fn head(&self) -> BoxFuture<'_, Result<FeedCursor, StoreError>> {
+        (**self).head()
+    }
+
+    fn since<'a>(
+        &'a self,
+        cursor: &'a FeedCursor,
+    ) -> BoxFuture<'a, Result<ChangeBatch, StoreError>> {
+        (**self).since(cursor)
+    }
+
+    fn woken(&self) -> BoxFuture<'_, ()> {
+        (**self).woken()
+    }
 }
 
 #[cfg(test)]

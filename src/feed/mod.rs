@@ -1,5 +1,16 @@
 //! How a change arrives: reading what other writers changed, and how fresh that knowledge is.
+//!
+//! A decision that was remembered may be used while no change has arrived that it depends on, and
+//! while the feed is *fresh*: while the last successful read was sent no longer ago than the bound.
+//! A feed that cannot be read is stale after the bound, and then nothing that is remembered is an
+//! answer.
 
 mod change;
+mod follower;
+mod recent;
 
 pub use self::change::{Change, ChangeBatch, ChangeFeed, FeedCursor};
+pub(crate) use self::{
+    follower::{ChangeSink, Follower, Freshness},
+    recent::RecentChanges,
+};

@@ -47,7 +47,7 @@ mod service;
 mod store;
 mod verify;
 
-pub(crate) use self::verify::Verification;
+pub(crate) use self::verify::{SignedToken, Verification};
 pub use self::{
     mint::{MintError, MintRequest, MintedToken},
     query::{TokenFilter, TokenPage, TokenQuery, TokenSort},

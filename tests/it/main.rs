@@ -1,12 +1,27 @@
 //! Behaviour through the public API, one module for each.
 #![allow(
     missing_docs,
+    unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic
 )]
 
+mod authenticate;
+#[cfg(feature = "axum")]
+mod axum;
+mod bad_input;
+mod hyper;
 mod policy;
+mod remember;
+mod require;
+#[cfg(feature = "sqlite")]
+mod revocation;
+mod secrets;
 mod store;
+mod support;
+mod token_service;
+#[cfg(feature = "tonic")]
+mod tonic;
 mod vectors;

@@ -1,0 +1,399 @@
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, OnceLock, Weak},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::task::AbortHandle;
+use zeroize::Zeroizing;
+
+use super::{
+    AccessToken, Attempt, AuthenticateError, Authentication, AuthenticatorBuilder, Credential,
+    CredentialAuthenticator, Identity, RequestHead,
+    bearer::{self, Presented, RawToken},
+    policies::CompiledPolicies,
+    verified::{Entry, Subject, Verified},
+};
+use crate::{
+    actor::{Directory, Urn},
+    backend::{BoxFuture, StoreError},
+    clock::{Clock, Monotonic, Timestamp},
+    config::Config,
+    epoch::Epoch,
+    feed::{Change, ChangeFeed, ChangeSink, Follower, Freshness, RecentChanges},
+    policy::{PolicySource, ResourceFacts},
+    token_service::{SignedToken, TokenLookup, Verification},
+};
+
+/// Turns a request's credentials into an [`Authentication`]. Cheap to clone; see the
+/// [module docs](super) for how.
+#[derive(Clone)]
+pub struct Authenticator {
+    inner: Arc<Inner>,
+}
+
+/// What is known of a request's credentials: the answer, or that it needs a store.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// There are no credentials that any authenticator takes.
+    NotPresented,
+    /// The answer.
+    Ready(Result<Authentication, AuthenticateError>),
+    /// It is being found out.
+    Pending(PendingVerdict),
+}
+
+/// An answer that is being found out. It needs nothing of the request any more.
+#[must_use]
+pub struct PendingVerdict(BoxFuture<'static, Result<Authentication, AuthenticateError>>);
+
+pub(super) struct Parts {
+    pub(super) tokens: Arc<dyn TokenLookup>,
+    pub(super) tokens_ttl: Option<Duration>,
+    pub(super) directory: Arc<dyn Directory>,
+    pub(super) directory_ttl: Option<Duration>,
+    pub(super) policies: Arc<dyn PolicySource>,
+    pub(super) policies_ttl: Option<Duration>,
+    pub(super) facts: Option<Arc<dyn ResourceFacts>>,
+    pub(super) before: Vec<Arc<dyn CredentialAuthenticator>>,
+    pub(super) after: Vec<Arc<dyn CredentialAuthenticator>>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) feeds: Vec<Arc<dyn ChangeFeed>>,
+}
+
+struct Inner {
+    verification: Verification,
+    tokens: Arc<dyn TokenLookup>,
+    directory: Arc<dyn Directory>,
+    /// The shorter of the times to live of tokens and directory, where they have one.
+    time_to_live: Option<Duration>,
+    policies: CompiledPolicies,
+    facts: Option<Arc<dyn ResourceFacts>>,
+    before: Vec<Arc<dyn CredentialAuthenticator>>,
+    after: Vec<Arc<dyn CredentialAuthenticator>>,
+    clock: Arc<dyn Clock>,
+    verified: Verified,
+    recent: RecentChanges,
+    epoch: Epoch,
+    feeds: Vec<Arc<Freshness>>,
+    followers: OnceLock<Vec<AbortHandle>>,
+}
+
+/// What was so before anything was looked up.
+#[derive(Clone, Copy)]
+struct Start {
+    now: Timestamp,
+    monotonic: Monotonic,
+    position: u64,
+    epoch: u64,
+}
+
+impl Authenticator {
+    /// An authenticator for which one store is everything: tokens, directory, policies and feed.
+    pub fn builder<S>(config: Config, store: S) -> AuthenticatorBuilder
+    where
+        S: TokenLookup + Directory + PolicySource + ChangeFeed,
+    {
+        AuthenticatorBuilder::new(config, store)
+    }
+
+    /// An authenticator of parts from different places, each with how its changes become known.
+    pub fn builder_from_parts(
+        config: Config,
+        tokens: (Arc<dyn TokenLookup>, super::Freshness),
+        directory: (Arc<dyn Directory>, super::Freshness),
+        policies: (Arc<dyn PolicySource>, super::Freshness),
+    ) -> AuthenticatorBuilder {
+        AuthenticatorBuilder::from_parts(config, tokens, directory, policies)
+    }
+
+    pub(super) async fn start(config: &Config, parts: Parts) -> Result<Self, StoreError> {
+        let bound = config.settings.revocation_bound;
+        let mut followers = Vec::with_capacity(parts.feeds.len());
+        for feed in parts.feeds {
+            followers.push(Follower::start(feed, parts.clock.clone(), bound).await?);
+        }
+        let policies = CompiledPolicies::new(
+            parts.policies,
+            parts.policies_ttl,
+            config.settings.system_actor.clone(),
+        );
+        // Read now, so that a store that cannot be read is noticed at the start.
+        policies.current(&*parts.clock, parts.clock.monotonic(), true).await?;
+        let feeds = followers.iter().map(Follower::freshness).collect();
+        let inner = Arc::new(Inner {
+            verification: Verification::new(config),
+            tokens: parts.tokens,
+            directory: parts.directory,
+            time_to_live: earlier(parts.tokens_ttl, parts.directory_ttl),
+            policies,
+            facts: parts.facts,
+            before: parts.before,
+            after: parts.after,
+            clock: parts.clock,
+            verified: Verified::new(config.settings.cache_capacity),
+            recent: RecentChanges::new(RECENT_CHANGES),
+            epoch: Epoch::default(),
+            feeds,
+            followers: OnceLock::new(),
+        });
+        let spawn = |follower| tokio::spawn(follow(follower, Arc::downgrade(&inner)));
+        let tasks = followers.into_iter().map(|follower| spawn(follower).abort_handle()).collect();
+        // Nobody else has `inner` yet, so it is set here and nowhere else.
+        let _ = inner.followers.set(tasks);
+        Ok(Self { inner })
+    }
+
+    /// Authenticates a request outside of the layer: for WebSockets, forward-auth and tests.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthenticateError`]; [`MissingToken`](AuthenticateError::MissingToken) if nothing was
+    /// presented.
+    pub async fn authenticate(
+        &self,
+        parts: &http::request::Parts,
+    ) -> Result<Authentication, AuthenticateError> {
+        match self.verdict(parts.into()) {
+            Verdict::NotPresented => Err(AuthenticateError::MissingToken),
+            Verdict::Ready(result) => result,
+            Verdict::Pending(pending) => pending.await,
+        }
+    }
+
+    /// Judges a request as far as it can be without waiting.
+    #[must_use]
+    pub fn verdict(&self, head: RequestHead<'_>) -> Verdict {
+        for authenticator in &self.inner.before {
+            if let Some(verdict) = self.attempt(&**authenticator, head) {
+                return verdict;
+            }
+        }
+        match bearer::present(head.headers) {
+            Ok(Presented::Bearer(token)) => self.token(token),
+            Ok(Presented::NoBearer) => self
+                .inner
+                .after
+                .iter()
+                .find_map(|authenticator| self.attempt(&**authenticator, head))
+                .unwrap_or(Verdict::NotPresented),
+            Err(error) => Verdict::Ready(Err(error)),
+        }
+    }
+
+    /// The authentication of an actor by the word of somebody else.
+    pub(super) fn identify(&self, actor: Urn, credential: Credential) -> PendingVerdict {
+        let inner = self.inner.clone();
+        PendingVerdict(Box::pin(async move { inner.identify(actor, credential).await }))
+    }
+
+    fn token(&self, raw: RawToken<'_>) -> Verdict {
+        let inner = &self.inner;
+        let monotonic = inner.clock.monotonic();
+        if inner.is_fresh(monotonic)
+            && let Some(found) =
+                inner.verified.get(raw.as_bytes(), monotonic, inner.epoch.current())
+        {
+            return Verdict::Ready(Ok(found));
+        }
+        let start = inner.begin();
+        let checked = raw.text().and_then(|text| Ok(inner.verification.check(text, start.now)?));
+        match checked {
+            Err(error) => Verdict::Ready(Err(error)),
+            Ok(token) => {
+                let text = Zeroizing::new(raw.as_bytes().into());
+                let inner = inner.clone();
+                Verdict::Pending(PendingVerdict(Box::pin(async move {
+                    inner.resolve(token, text, start).await
+                })))
+            }
+        }
+    }
+
+    fn attempt(
+        &self,
+        authenticator: &dyn CredentialAuthenticator,
+        head: RequestHead<'_>,
+    ) -> Option<Verdict> {
+        match authenticator.attempt(head) {
+            Attempt::NotMine => None,
+            Attempt::Refused(error) => Some(Verdict::Ready(Err(error))),
+            Attempt::Accepted(Identity { actor, credential }) => {
+                Some(Verdict::Pending(self.identify(actor, credential)))
+            }
+            Attempt::Pending(identity) => {
+                let inner = self.inner.clone();
+                Some(Verdict::Pending(PendingVerdict(Box::pin(async move {
+                    let Identity { actor, credential } = identity.await?;
+                    inner.identify(actor, credential).await
+                }))))
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn begin(&self) -> Start {
+        // The clocks last: if they jump behind this, the epoch is an old one.
+        let (position, epoch) = (self.recent.position(), self.epoch.current());
+        Start { now: self.clock.now(), monotonic: self.clock.monotonic(), position, epoch }
+    }
+
+    fn is_fresh(&self, now: Monotonic) -> bool {
+        self.feeds.iter().all(|feed| feed.is_fresh(now))
+    }
+
+    async fn resolve(
+        &self,
+        token: SignedToken,
+        text: Zeroizing<Box<[u8]>>,
+        start: Start,
+    ) -> Result<Authentication, AuthenticateError> {
+        let record = self.verification.look_up(&*self.tokens, &token, start.now).await?;
+        let expires_at = earlier(
+            token.claims.expires_at,
+            record.as_ref().and_then(crate::token::TokenRecord::ends_at),
+        );
+        let (name, owner) = match record {
+            Some(record) => (Some(record.name), Some(record.owner)),
+            None => (None, None),
+        };
+        let credential = Credential::AccessToken(AccessToken {
+            id: token.id,
+            name,
+            token_type: token.claims.token_type,
+            expires_at,
+        });
+        let (authentication, good_until) =
+            self.act_as(token.actor.clone(), credential, start).await?;
+        let ends = expires_at.map(|at| start.monotonic.saturating_add(at.since(start.now)));
+        let deadline = earlier(ends, good_until).unwrap_or(Monotonic::from_nanos(u64::MAX));
+        let entry = Entry {
+            text,
+            authentication: authentication.clone(),
+            subject: Subject { id: token.id, actor: token.actor, owner, key_id: token.key_id },
+            deadline,
+            epoch: start.epoch,
+        };
+        self.verified.insert(entry, &self.recent, start.position, self.clock.monotonic());
+        Ok(authentication)
+    }
+
+    async fn identify(
+        &self,
+        actor: Urn,
+        credential: Credential,
+    ) -> Result<Authentication, AuthenticateError> {
+        let start = self.begin();
+        let (authentication, _) = self.act_as(actor, credential, start).await?;
+        Ok(authentication)
+    }
+
+    /// Whether the actor may act, and what they may do; and until when that may be remembered.
+    async fn act_as(
+        &self,
+        actor: Urn,
+        credential: Credential,
+        start: Start,
+    ) -> Result<(Authentication, Option<Monotonic>), AuthenticateError> {
+        let actor = self.verification.actor(&*self.directory, &actor).await?;
+        // The directory may have taken its time: what is in force is judged as of now.
+        let now = self.clock.monotonic();
+        let policies = self.policies.current(&*self.clock, now, self.is_fresh(now)).await?;
+        let privileges = policies.index.privileges(Arc::new(actor));
+        let good_until = self.time_to_live.map(|time| start.monotonic.saturating_add(time));
+        let authentication = Authentication::new(credential, privileges, self.facts.clone());
+        Ok((authentication, earlier(good_until, policies.good_until)))
+    }
+}
+
+impl ChangeSink for Inner {
+    fn apply(&self, changes: &[Change]) {
+        // First where entries in the making look, then the entries that are made.
+        self.recent.push(changes);
+        if changes.len() >= RECENT_CHANGES {
+            // Looking for each among all that is remembered takes longer than starting anew.
+            return self.forget_all();
+        }
+        let mut everything = false;
+        for change in changes {
+            match change {
+                Change::Token(_) | Change::Rule(_) | Change::Actor(_) => {}
+                Change::Policies => {
+                    self.policies.changed();
+                    everything = true;
+                }
+                Change::Group(_) | Change::Keys => everything = true,
+                Change::Unknown => {
+                    self.policies.changed();
+                    everything = true;
+                }
+            }
+        }
+        if everything {
+            self.epoch.advance();
+        }
+        self.verified.remove(changes);
+    }
+
+    fn forget_all(&self) {
+        self.policies.changed();
+        self.epoch.advance();
+        self.verified.clear();
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        for follower in self.followers.get().into_iter().flatten() {
+            follower.abort();
+        }
+    }
+}
+
+async fn follow(mut follower: Follower, sink: Weak<Inner>) {
+    loop {
+        follower.wait().await;
+        // Not held while waiting, so that the last clone of the authenticator ends this.
+        let Some(sink) = sink.upgrade() else { return };
+        follower.read(&*sink).await;
+    }
+}
+
+impl Future for PendingVerdict {
+    type Output = Result<Authentication, AuthenticateError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for PendingVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PendingVerdict(..)")
+    }
+}
+
+impl fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authenticator")
+            .field("tokens", &self.inner.tokens)
+            .field("directory", &self.inner.directory)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The earlier of two points, where there are two.
+fn earlier<T: Ord>(first: Option<T>, second: Option<T>) -> Option<T> {
+    match (first, second) {
+        (Some(first), Some(second)) => Some(first.min(second)),
+        (only, None) | (None, only) => only,
+    }
+}
+
+/// How many changes may arrive while a token is looked up before that is not worth remembering.
+const RECENT_CHANGES: usize = 1024;

@@ -1,0 +1,100 @@
+use crate::{
+    actor::Inactive,
+    backend::StoreError,
+    rejection::{Rejection, RejectionCode},
+    token::TokenError,
+    token_service::VerifyError,
+};
+
+/// Why a request was not authenticated.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuthenticateError {
+    /// There are no credentials that any authenticator takes.
+    #[error("no bearer token in the request")]
+    MissingToken,
+    /// There are several `Authorization` headers.
+    #[error("more than one Authorization header in the request")]
+    MultipleHeaders,
+    /// The `Authorization` header has the scheme `Bearer`, and is not in its syntax or too long.
+    #[error("malformed Authorization header")]
+    MalformedHeader,
+    /// The token is not good.
+    #[error("token not accepted")]
+    InvalidToken(#[source] VerifyError),
+    /// The credentials are good, and their actor may not act.
+    #[error("actor is not active: {0}")]
+    Inactive(Inactive),
+    /// An authenticator of the service's own refused the request.
+    #[error("credentials not accepted")]
+    Refused(#[source] Rejection),
+    /// A store could not answer, so nothing is known.
+    #[error("store unavailable")]
+    Unavailable(#[source] StoreError),
+}
+
+impl From<VerifyError> for AuthenticateError {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Inactive(inactive) => Self::Inactive(inactive),
+            VerifyError::Store(error) => Self::Unavailable(error),
+            error => Self::InvalidToken(error),
+        }
+    }
+}
+
+impl From<StoreError> for AuthenticateError {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(error)
+    }
+}
+
+/// How much is said depends on what the caller has proven: without a good signature, nothing but
+/// that the token is not accepted.
+impl From<&AuthenticateError> for Rejection {
+    fn from(error: &AuthenticateError) -> Self {
+        use RejectionCode as Code;
+        match error {
+            AuthenticateError::MissingToken => Self::missing_token(),
+            AuthenticateError::MultipleHeaders => {
+                Self::new(Code::InvalidRequest, "more than one Authorization header in the request")
+            }
+            AuthenticateError::MalformedHeader => Self::not_accepted(),
+            AuthenticateError::InvalidToken(error) => invalid_token(error),
+            AuthenticateError::Inactive(inactive) => {
+                Self::new(Code::ActorInactive, format!("Actor is not active: {inactive}"))
+            }
+            AuthenticateError::Refused(rejection) => rejection.clone(),
+            AuthenticateError::Unavailable(_) => Self::new(
+                Code::Unavailable,
+                "it cannot be decided at the moment whether the token is good",
+            ),
+        }
+    }
+}
+
+impl From<AuthenticateError> for Rejection {
+    fn from(error: AuthenticateError) -> Self {
+        match error {
+            AuthenticateError::Refused(rejection) => rejection,
+            error => Self::from(&error),
+        }
+    }
+}
+
+fn invalid_token(error: &VerifyError) -> Rejection {
+    match error {
+        VerifyError::Token(error) if !error.is_after_signature() => Rejection::not_accepted(),
+        VerifyError::Token(error @ TokenError::Expired(_)) => {
+            Rejection::new(RejectionCode::TokenExpired, error.to_string())
+        }
+        VerifyError::Revoked { since } => Rejection::new(
+            RejectionCode::TokenRevoked,
+            match since {
+                Some(since) => format!("the token has been revoked since {since}"),
+                None => "the token has been revoked".to_owned(),
+            },
+        ),
+        error => Rejection::new(RejectionCode::TokenNotAccepted, error.to_string()),
+    }
+}

@@ -1,0 +1,297 @@
+//! A refusal as a plain value: what errors turn themselves into, and what answers are made from.
+//!
+//! | case | HTTP | challenge | gRPC |
+//! | --- | --- | --- | --- |
+//! | no credentials, or another scheme | 401 | `Bearer realm="..."` | 16 |
+//! | several `Authorization` headers | 400 | `error="invalid_request"` | 16 |
+//! | token malformed, wrong, expired, revoked; actor inactive | 401 | `error="invalid_token"` | 16 |
+//! | privilege missing | 403 | `error="insufficient_scope"` | 7 |
+//! | store, directory or facts down | 503 and `Retry-After: 1` | none | 14 |
+//! | layers put together wrongly | 500 | none | 13 |
+//!
+//! The body is a problem document (RFC 9457) with these members: `type`, `title`, `status`,
+//! `detail`, a stable `code` for programs, and `message` and `exceptionClass`, which DataHub's
+//! client shows to people.
+
+use std::{borrow::Cow, fmt, sync::LazyLock};
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+
+/// Why a request is refused, and how that is answered.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Rejection {
+    code: RejectionCode,
+    detail: Cow<'static, str>,
+}
+
+/// The reason of a [`Rejection`] for programs. The texts are stable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RejectionCode {
+    /// `missing_token`: no credentials, or none that could be judged.
+    MissingToken,
+    /// `invalid_request`: several `Authorization` headers.
+    InvalidRequest,
+    /// `bad_request`: what the request is about cannot be taken from it.
+    BadRequest,
+    /// `token_not_accepted`: no more is said to somebody who has not shown a good signature.
+    TokenNotAccepted,
+    /// `token_expired`
+    TokenExpired,
+    /// `token_revoked`
+    TokenRevoked,
+    /// `actor_inactive`: removed, suspended, or not there.
+    ActorInactive,
+    /// `privilege_missing`
+    PrivilegeMissing,
+    /// `privilege_indeterminate`: a policy may grant it, but what that depends on is not known.
+    PrivilegeIndeterminate,
+    /// `unavailable`: nothing is known, since a store, the directory or the facts are down.
+    Unavailable,
+    /// `not_authenticated`: something that needs authentication is not behind an
+    /// `AuthenticateLayer`, or on a path that is excluded from it.
+    NotAuthenticated,
+}
+
+impl RejectionCode {
+    /// The text in the body's `code`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MissingToken => "missing_token",
+            Self::InvalidRequest => "invalid_request",
+            Self::BadRequest => "bad_request",
+            Self::TokenNotAccepted => "token_not_accepted",
+            Self::TokenExpired => "token_expired",
+            Self::TokenRevoked => "token_revoked",
+            Self::ActorInactive => "actor_inactive",
+            Self::PrivilegeMissing => "privilege_missing",
+            Self::PrivilegeIndeterminate => "privilege_indeterminate",
+            Self::Unavailable => "unavailable",
+            Self::NotAuthenticated => "not_authenticated",
+        }
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::MissingToken
+            | Self::TokenNotAccepted
+            | Self::TokenExpired
+            | Self::TokenRevoked
+            | Self::ActorInactive => StatusCode::UNAUTHORIZED,
+            Self::InvalidRequest | Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::PrivilegeMissing | Self::PrivilegeIndeterminate => StatusCode::FORBIDDEN,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotAuthenticated => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The gRPC status code.
+    #[must_use]
+    pub const fn grpc_code(self) -> u8 {
+        match self {
+            Self::MissingToken
+            | Self::InvalidRequest
+            | Self::TokenNotAccepted
+            | Self::TokenExpired
+            | Self::TokenRevoked
+            | Self::ActorInactive => 16,
+            Self::BadRequest => 3,
+            Self::PrivilegeMissing | Self::PrivilegeIndeterminate => 7,
+            Self::Unavailable => 14,
+            Self::NotAuthenticated => 13,
+        }
+    }
+
+    /// The challenge's `error` (RFC 6750 section 3.1), where there is a challenge. Nothing is named
+    /// if no credentials were presented.
+    pub(crate) const fn challenge(self) -> Challenge {
+        match self {
+            Self::MissingToken => Challenge::Plain,
+            Self::InvalidRequest => Challenge::InvalidRequest,
+            Self::TokenNotAccepted
+            | Self::TokenExpired
+            | Self::TokenRevoked
+            | Self::ActorInactive => Challenge::InvalidToken,
+            Self::PrivilegeMissing | Self::PrivilegeIndeterminate => Challenge::InsufficientScope,
+            Self::BadRequest | Self::Unavailable | Self::NotAuthenticated => Challenge::None,
+        }
+    }
+}
+
+/// Which `WWW-Authenticate` header an answer has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Challenge {
+    None,
+    Plain,
+    InvalidRequest,
+    InvalidToken,
+    InsufficientScope,
+}
+
+impl Rejection {
+    /// A refusal with this reason; `detail` is shown to the caller, so it must say no more than the
+    /// caller may know.
+    #[must_use]
+    pub fn new(code: RejectionCode, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, detail: detail.into() }
+    }
+
+    const MISSING_TOKEN: &str = "no bearer token in the request";
+    const NOT_ACCEPTED: &str = "token not accepted";
+
+    /// Nobody presented anything.
+    pub(crate) fn missing_token() -> Self {
+        Self::new(RejectionCode::MissingToken, Self::MISSING_TOKEN)
+    }
+
+    /// All that is said to somebody who has not shown a good signature.
+    pub(crate) fn not_accepted() -> Self {
+        Self::new(RejectionCode::TokenNotAccepted, Self::NOT_ACCEPTED)
+    }
+
+    /// The reason.
+    #[must_use]
+    pub fn code(&self) -> RejectionCode {
+        self.code
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.code.status()
+    }
+
+    /// What is said to the caller.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// What DataHub's client shows to people. For a 401 it has the word *Unauthorized*, by which
+    /// that client recognises one.
+    #[must_use]
+    pub fn message(&self) -> String {
+        if self.status() == StatusCode::UNAUTHORIZED {
+            format!("Unauthorized to perform this action: {}", self.detail)
+        } else {
+            self.detail.clone().into_owned()
+        }
+    }
+
+    pub(crate) fn retry_after(&self) -> Option<HeaderValue> {
+        (self.code == RejectionCode::Unavailable).then(|| HeaderValue::from_static("1"))
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl fmt::Debug for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rejection").field("code", &self.code).field("detail", &self.detail).finish()
+    }
+}
+
+impl std::error::Error for Rejection {}
+
+/// Makes the body of a refusal; status, challenge and other headers stay what they are.
+///
+/// Closures implement it:
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::HeaderValue;
+/// use tower_pat::rejection::{Rejection, RejectionBody};
+///
+/// fn plain(rejection: &Rejection) -> (HeaderValue, Bytes) {
+///     (HeaderValue::from_static("text/plain; charset=utf-8"), rejection.detail().to_owned().into())
+/// }
+/// fn takes(_: impl RejectionBody) {}
+/// takes(plain);
+/// ```
+pub trait RejectionBody: Send + Sync + 'static {
+    /// The content type and the bytes.
+    fn body(&self, rejection: &Rejection) -> (HeaderValue, Bytes);
+}
+
+impl<F> RejectionBody for F
+where
+    F: Fn(&Rejection) -> (HeaderValue, Bytes) + Send + Sync + 'static,
+{
+    fn body(&self, rejection: &Rejection) -> (HeaderValue, Bytes) {
+        self(rejection)
+    }
+}
+
+/// The default body: a problem document, as the [module docs](self) describe it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ProblemBody;
+
+impl RejectionBody for ProblemBody {
+    fn body(&self, rejection: &Rejection) -> (HeaderValue, Bytes) {
+        // The two that strangers are answered with are written once, so that answering costs
+        // hardly more than asking.
+        static MISSING_TOKEN: LazyLock<Bytes> =
+            LazyLock::new(|| problem(&Rejection::missing_token()));
+        static NOT_ACCEPTED: LazyLock<Bytes> =
+            LazyLock::new(|| problem(&Rejection::not_accepted()));
+        let bytes = match (rejection.code, &rejection.detail) {
+            (RejectionCode::MissingToken, Cow::Borrowed(Rejection::MISSING_TOKEN)) => {
+                MISSING_TOKEN.clone()
+            }
+            (RejectionCode::TokenNotAccepted, Cow::Borrowed(Rejection::NOT_ACCEPTED)) => {
+                NOT_ACCEPTED.clone()
+            }
+            _ => problem(rejection),
+        };
+        (HeaderValue::from_static("application/problem+json"), bytes)
+    }
+}
+
+fn problem(rejection: &Rejection) -> Bytes {
+    let status = rejection.status();
+    let code = rejection.code.as_str();
+    let problem = Problem {
+        kind: ProblemType(rejection.code),
+        title: status.canonical_reason().unwrap_or_default(),
+        status: status.as_u16(),
+        detail: &rejection.detail,
+        code,
+        message: &rejection.message(),
+        exception_class: "com.linkedin.restli.server.RestLiServiceException",
+    };
+    // Strings and a number: there is nothing that could fail.
+    serde_json::to_vec(&problem).unwrap_or_default().into()
+}
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    #[serde(rename = "type")]
+    kind: ProblemType,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: &'a str,
+    message: &'a str,
+    #[serde(rename = "exceptionClass")]
+    exception_class: &'a str,
+}
+
+/// A URI that identifies the code: the page that describes it.
+struct ProblemType(RejectionCode);
+
+impl Serialize for ProblemType {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        const PAGE: &str =
+            "https://docs.rs/tower-pat/latest/tower_pat/rejection/enum.RejectionCode.html";
+        serializer.collect_str(&format_args!("{PAGE}#variant.{:?}", self.0))
+    }
+}
