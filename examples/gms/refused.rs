@@ -1,0 +1,98 @@
+//! Why a request is not served, and how that is answered.
+
+use axum::{
+    Json,
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+use tower_pat::{
+    Rejection, backend::StoreError, rejection::RejectionCode, require::AuthorizeError,
+};
+
+/// Why a request is not served.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    /// A privilege is missing; the answer names it.
+    #[error(transparent)]
+    Unauthorized(#[from] AuthorizeError),
+    /// Whoever sent the head may not act any more now that the body is here.
+    #[error("{0}")]
+    NoLonger(Rejection),
+    /// What was sent makes no sense.
+    #[error("{0}")]
+    BadRequest(String),
+    /// Nobody may do this here.
+    #[error("{0}")]
+    Forbidden(String),
+    /// There is no such thing.
+    #[error("{0} is not here")]
+    NotFound(String),
+    /// It is there already, or somebody else was faster.
+    #[error("{0}")]
+    Conflict(String),
+    /// The extractors of axum, which know the status.
+    #[error("{1}")]
+    Body(StatusCode, String),
+    /// A store failed.
+    #[error("the store could not answer")]
+    Store(#[from] StoreError),
+}
+
+impl Refused {
+    pub(crate) fn bad(detail: impl Into<String>) -> Self {
+        Self::BadRequest(detail.into())
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let detail = self.to_string();
+        let (status, code) = match self {
+            // Those that the crate has a word for, it answers itself.
+            Self::Unauthorized(error) => return error.into_response(),
+            Self::NoLonger(rejection) => return rejection.into_response(),
+            Self::BadRequest(_) => {
+                return Rejection::new(RejectionCode::BadRequest, detail).into_response();
+            }
+            Self::Store(error) => {
+                tracing::error!(error = chain(&error), "a store failed");
+                return Rejection::new(RejectionCode::Unavailable, detail).into_response();
+            }
+            Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
+            Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
+            Self::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
+            Self::Body(status, _) => (status, "bad_request"),
+        };
+        problem(status, code, &detail)
+    }
+}
+
+/// An answer in the form of the crate's own.
+pub(crate) fn problem(status: StatusCode, code: &str, detail: &str) -> Response {
+    let body = json!({
+        "type": "about:blank",
+        "title": status.canonical_reason().unwrap_or_default(),
+        "status": status.as_u16(),
+        "detail": detail,
+        "code": code,
+        "message": detail,
+        "exceptionClass": "com.linkedin.restli.server.RestLiServiceException",
+    });
+    (status, [(CONTENT_TYPE, "application/problem+json")], Json(body)).into_response()
+}
+
+/// An error and its causes in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let cause_text = error.to_string();
+        // Some errors say what their cause says, too.
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        cause = error.source();
+    }
+    text
+}

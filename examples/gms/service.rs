@@ -1,0 +1,206 @@
+//! The metadata service behind the handlers: each kind of entity, read from where it lives.
+//!
+//! Nothing here asks who may do what: that stands in the handlers.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde_json::{Map, Value, json};
+use tower_pat::{
+    TokenService,
+    actor::{ActorProfile, Directory, DirectoryStore, Urn},
+    backend::StoreError,
+    config::Config,
+    policy::{PolicySource, PolicyStore, default_roles},
+    store::SqliteStore,
+    token::{TokenId, TokenRecord},
+    token_service::{TokenQuery, TokenSort},
+};
+
+use crate::{entities::EntityStore, registry::EntityType};
+
+/// The aspects of an entity by their names.
+pub(crate) type Aspects = BTreeMap<String, Value>;
+
+/// Where everything is. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct MetadataService {
+    /// What bears neither identity nor policy.
+    pub(crate) entities: EntityStore,
+    /// Users, groups, roles and policies.
+    pub(crate) store: SqliteStore,
+    /// Tokens.
+    pub(crate) tokens: TokenService,
+}
+
+/// One page of a list.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) urns: Vec<Urn>,
+    /// Where the next page begins, if there may be one.
+    pub(crate) next: Option<String>,
+}
+
+/// A database cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot open {}", path.display())]
+pub(crate) struct OpenError {
+    path: PathBuf,
+    source: StoreError,
+}
+
+impl MetadataService {
+    /// Opens the stores in this folder.
+    pub(crate) async fn open(folder: &Path, config: &Config) -> Result<Self, OpenError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| OpenError { path, source }
+        };
+        let path = folder.join("tower-pat.db");
+        let store = SqliteStore::open(&path).await.map_err(failed(&path))?;
+        let path = folder.join("entities.db");
+        let entities = EntityStore::open(&path).await.map_err(failed(&path))?;
+        let tokens = TokenService::new(config, Arc::new(store.clone()));
+        Ok(Self { entities, store, tokens })
+    }
+
+    pub(crate) async fn close(&self) {
+        self.entities.close().await;
+        self.store.close().await;
+    }
+
+    /// All aspects of an entity, its key among them; `None` if there is no such entity.
+    pub(crate) async fn aspects(
+        &self,
+        entity_type: &EntityType,
+        urn: &Urn,
+    ) -> Result<Option<Aspects>, StoreError> {
+        let found = match entity_type.name.as_str() {
+            "corpuser" => match self.store.profile(urn).await? {
+                Some(profile) => {
+                    let mut aspects = self.entities.aspects(urn).await?.unwrap_or_default();
+                    aspects.extend(of_user(&profile));
+                    Some(aspects)
+                }
+                None => None,
+            },
+            "corpGroup" => match self.entities.aspects(urn).await? {
+                Some(mut aspects) => {
+                    aspects.extend(of_roles(&self.store.roles_of(urn).await?));
+                    Some(aspects)
+                }
+                None => None,
+            },
+            "dataHubPolicy" => {
+                let record = self.store.policy(urn).await?;
+                record.map(|record| aspect("dataHubPolicyInfo", json!(record.info)))
+            }
+            TokenId::ENTITY_TYPE => self.token(urn).await?.map(|record| of_token(&record)),
+            "dataHubRole" => default_roles().contains(urn).then(|| {
+                let info = json!({ "name": urn.key(), "description": "", "editable": false });
+                aspect("dataHubRoleInfo", info)
+            }),
+            _ => self.entities.aspects(urn).await?,
+        };
+        Ok(found.map(|mut aspects| {
+            if let Some(key) = entity_type.key(urn) {
+                aspects.insert(entity_type.key_aspect.clone(), key);
+            }
+            aspects
+        }))
+    }
+
+    /// Up to `count` entities of a type, from where an earlier page ended.
+    pub(crate) async fn list(
+        &self,
+        entity_type: &EntityType,
+        from: &str,
+        count: u32,
+    ) -> Result<Page, StoreError> {
+        let behind = |urn: &Urn| urn.as_str() > from;
+        let mut urns: Vec<Urn> = match entity_type.name.as_str() {
+            "dataHubPolicy" => {
+                let policies = self.store.policies().await?.into_iter();
+                policies.map(|record| record.urn).filter(behind).collect()
+            }
+            "dataHubRole" => default_roles().into_iter().filter(behind).collect(),
+            TokenId::ENTITY_TYPE => {
+                let start = from.parse().unwrap_or(0);
+                let query = TokenQuery::default().ascending(TokenSort::CreatedAt);
+                let page = self.tokens.list(&query.page(start, count)).await?;
+                let next = start.saturating_add(count);
+                let urns = page.tokens.iter().map(|record| record.id.urn()).collect();
+                let next = (u64::from(next) < page.total).then(|| next.to_string());
+                return Ok(Page { urns, next });
+            }
+            _ => {
+                let urns = self.entities.list(entity_type, from, count).await?.into_iter();
+                let corrupt = |error| StoreError::corrupt("aspect.urn", error);
+                urns.map(|urn| urn.parse().map_err(corrupt)).collect::<Result<_, _>>()?
+            }
+        };
+        urns.sort();
+        urns.truncate(count as usize);
+        let is_full = urns.len() == count as usize;
+        let next = urns.last().filter(|_| is_full).map(ToString::to_string);
+        Ok(Page { urns, next })
+    }
+
+    /// The token of this urn, unless there is none or it was revoked.
+    async fn token(&self, urn: &Urn) -> Result<Option<TokenRecord>, StoreError> {
+        match urn.key().parse() {
+            Ok(id) => self.tokens.metadata(&id).await,
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+fn aspect(name: &str, value: Value) -> Aspects {
+    Aspects::from([(name.to_owned(), value)])
+}
+
+fn of_user(profile: &ActorProfile) -> Aspects {
+    let status = if profile.suspended { "SUSPENDED" } else { "ACTIVE" };
+    // DataHub's client wants to be told since when; the directory does not know.
+    let unknown = json!({ "time": 0, "actor": "urn:li:corpuser:unknown" });
+    let mut aspects = Aspects::from([
+        ("status".to_owned(), json!({ "removed": profile.removed })),
+        ("corpUserStatus".to_owned(), json!({ "status": status, "lastModified": unknown })),
+    ]);
+    if !profile.groups.is_empty() {
+        aspects.insert("groupMembership".to_owned(), json!({ "groups": profile.groups }));
+    }
+    if !profile.native_groups.is_empty() {
+        let groups = json!({ "nativeGroups": profile.native_groups });
+        aspects.insert("nativeGroupMembership".to_owned(), groups);
+    }
+    aspects.extend(of_roles(&profile.roles));
+    aspects
+}
+
+fn of_roles(roles: &[Urn]) -> Aspects {
+    if roles.is_empty() {
+        return Aspects::new();
+    }
+    aspect("roleMembership", json!({ "roles": roles }))
+}
+
+/// What is known of a token, in DataHub's names. Its text is nowhere.
+fn of_token(record: &TokenRecord) -> Aspects {
+    let mut info = Map::from_iter([
+        ("name".to_owned(), json!(record.name)),
+        ("actorUrn".to_owned(), json!(record.actor)),
+        ("ownerUrn".to_owned(), json!(record.owner)),
+        ("createdAt".to_owned(), json!(record.created_at.as_millis())),
+    ]);
+    if let Some(expires_at) = record.expires_at {
+        info.insert("expiresAt".to_owned(), json!(expires_at.as_millis()));
+    }
+    if let Some(description) = &record.description {
+        info.insert("description".to_owned(), json!(description));
+    }
+    aspect("dataHubAccessTokenInfo", Value::Object(info))
+}
