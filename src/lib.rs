@@ -114,3 +114,8 @@ pub use self::{
     require::RequirePrivilegeLayer,
     token_service::TokenService,
 };
+
+/// The README's example, compiled.
+#[cfg(all(doctest, feature = "sqlite", feature = "axum"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
