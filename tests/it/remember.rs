@@ -94,19 +94,9 @@ async fn wait_for_feed(world: &World) {
 async fn new_policies_are_in_force_within_the_bound() {
     let world = World::new().await;
     let token = world.mint().await.token;
-    let may = async || {
-        let (parts, _) = with_token(token.expose()).into_parts();
-        let authentication = world.authenticator.authenticate(&parts).await.unwrap();
-        authentication.require(Privilege::GENERATE_PERSONAL_ACCESS_TOKENS).is_ok()
-    };
-    assert!(!may().await);
+    assert!(!world.may(token.expose(), Privilege::GENERATE_PERSONAL_ACCESS_TOKENS).await);
     world.store.inner.seed_policies(&default_policies()).await.unwrap();
-    let granted = async {
-        while !may().await {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(1), granted).await.unwrap();
+    world.gains(token.expose(), Privilege::GENERATE_PERSONAL_ACCESS_TOKENS).await;
 }
 
 #[tokio::test]
@@ -117,20 +107,10 @@ async fn roles_of_a_group_reach_its_members_within_the_bound() {
     let group = "urn:li:corpGroup:admins".parse().unwrap();
     store.set_groups(&user("alice"), tower_pat::actor::GroupKind::Native, &[group]).await.unwrap();
     let token = world.mint().await.token;
-    let may = async || {
-        let (parts, _) = with_token(token.expose()).into_parts();
-        let authentication = world.authenticator.authenticate(&parts).await.unwrap();
-        authentication.require(Privilege::MANAGE_POLICIES).is_ok()
-    };
-    assert!(!may().await);
+    assert!(!world.may(token.expose(), Privilege::MANAGE_POLICIES).await);
     let group = "urn:li:corpGroup:admins".parse().unwrap();
     store.set_roles(&group, &["urn:li:dataHubRole:Admin".parse().unwrap()]).await.unwrap();
-    let granted = async {
-        while !may().await {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(1), granted).await.unwrap();
+    world.gains(token.expose(), Privilege::MANAGE_POLICIES).await;
 }
 
 #[tokio::test]
@@ -244,16 +224,11 @@ async fn a_jump_of_the_wall_clock_during_the_look_up_keeps_the_token_from_being_
 async fn with_a_stale_feed_new_policies_still_count() {
     let world = World::new().await;
     let token = world.mint().await.token;
-    let may = async || {
-        let (parts, _) = with_token(token.expose()).into_parts();
-        let authentication = world.authenticator.authenticate(&parts).await.unwrap();
-        authentication.require(Privilege::GENERATE_PERSONAL_ACCESS_TOKENS).is_ok()
-    };
-    assert!(!may().await);
+    assert!(!world.may(token.expose(), Privilege::GENERATE_PERSONAL_ACCESS_TOKENS).await);
     world.store.faults.feed_is_down.store(true, Ordering::SeqCst);
     world.store.inner.seed_policies(&default_policies()).await.unwrap();
     world.clock.advance(Duration::from_millis(1_001));
-    assert!(may().await);
+    assert!(world.may(token.expose(), Privilege::GENERATE_PERSONAL_ACCESS_TOKENS).await);
 }
 
 #[tokio::test]
@@ -268,17 +243,7 @@ async fn after_a_gap_in_the_feed_nothing_is_remembered() {
     // So do policies that changed meanwhile.
     let token = world.mint().await.token;
     world.store.inner.seed_policies(&default_policies()).await.unwrap();
-    let granted = async {
-        loop {
-            let (parts, _) = with_token(token.expose()).into_parts();
-            let authentication = world.authenticator.authenticate(&parts).await.unwrap();
-            if authentication.require(Privilege::GENERATE_PERSONAL_ACCESS_TOKENS).is_ok() {
-                return;
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(1), granted).await.unwrap();
+    world.gains(token.expose(), Privilege::GENERATE_PERSONAL_ACCESS_TOKENS).await;
 }
 
 /// Each part without a feed in turn: what it said is used for its time to live and no longer.

@@ -16,7 +16,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_pat::{
-    AuthenticateLayer, Authentication, Authenticator, Config, TokenService,
+    AuthenticateLayer, Authentication, Authenticator, Config, Privilege, TokenService,
     actor::{ActorProfile, Directory, DirectoryStore, Urn},
     backend::{BoxFuture, StoreError},
     clock::{ManualClock, Timestamp},
@@ -87,6 +87,23 @@ impl World {
     /// What a service behind the layer answers to a request with this token.
     pub async fn answer(&self, token: &str) -> Answer {
         answer(&self.layer(), with_token(token)).await
+    }
+
+    /// Whether the bearer of this token may do this without regard to a resource.
+    pub async fn may(&self, token: &str, privilege: Privilege) -> bool {
+        let (parts, _) = with_token(token).into_parts();
+        let authentication = self.authenticator.authenticate(&parts).await.unwrap();
+        authentication.require(privilege).is_ok()
+    }
+
+    /// Waits until the bearer of this token may do this; at most a second, which is the bound.
+    pub async fn gains(&self, token: &str, privilege: Privilege) {
+        let poll = async {
+            while !self.may(token, privilege.clone()).await {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(1), poll).await.expect("within the bound");
     }
 
     /// Waits until the request with this token is answered so; at most a second, which is the
