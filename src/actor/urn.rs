@@ -18,7 +18,9 @@ impl Urn {
     ///
     /// [`UrnError`] if the id is empty or its parentheses do not balance.
     pub fn corpuser(id: &str) -> Result<Self, UrnError> {
-        Self::of("corpuser", id)
+        // Only the key can be wrong.
+        check_key(id)?;
+        Ok(Self(["urn:li:corpuser:", id].concat().into()))
     }
 
     /// The urn of an entity in the namespace `li`, which is DataHub's.

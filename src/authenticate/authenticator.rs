@@ -205,11 +205,10 @@ impl Authenticator {
         match checked {
             Err(error) => Verdict::Ready(Err(error)),
             Ok(token) => {
-                let text = Zeroizing::new(raw.as_bytes().into());
-                let inner = inner.clone();
-                Verdict::Pending(PendingVerdict(Box::pin(async move {
-                    inner.resolve(token, text, start).await
-                })))
+                let remember = inner.verified.is_on();
+                let text = remember.then(|| Zeroizing::new(raw.as_bytes().into()));
+                let resolving = inner.clone().resolve(token, text, start);
+                Verdict::Pending(PendingVerdict(Box::pin(resolving)))
             }
         }
     }
@@ -248,9 +247,9 @@ impl Inner {
     }
 
     async fn resolve(
-        &self,
+        self: Arc<Self>,
         token: SignedToken,
-        text: Zeroizing<Box<[u8]>>,
+        text: Option<Zeroizing<Box<[u8]>>>,
         start: Start,
     ) -> Result<Authentication, AuthenticateError> {
         let record = self.verification.look_up(&*self.tokens, &token, start.now).await?;
@@ -270,6 +269,7 @@ impl Inner {
         });
         let (authentication, good_until) =
             self.act_as(token.actor.clone(), credential, start).await?;
+        let Some(text) = text else { return Ok(authentication) };
         let ends = expires_at.map(|at| start.monotonic.saturating_add(at.since(start.now)));
         let deadline = earlier(ends, good_until).unwrap_or(Monotonic::from_nanos(u64::MAX));
         let entry = Entry {

@@ -102,6 +102,11 @@ impl Verified {
         }
     }
 
+    /// Whether anything is ever remembered.
+    pub(super) fn is_on(&self) -> bool {
+        self.shard_capacity > 0
+    }
+
     pub(super) fn get(&self, text: &[u8], now: Monotonic, epoch: u64) -> Option<Authentication> {
         let (hash, shard) = self.place(text)?;
         let entries = shard.read().unwrap_or_else(PoisonError::into_inner);
@@ -153,7 +158,7 @@ impl Verified {
     }
 
     fn place(&self, text: &[u8]) -> Option<(u64, &RwLock<Shard>)> {
-        if self.shard_capacity == 0 {
+        if !self.is_on() {
             return None;
         }
         let signature = text.rsplit(|byte| *byte == b'.').next()?;

@@ -21,7 +21,7 @@ pub(super) const MAX_BYTES: usize = 16 * 1024;
 const MAX_UNVERIFIED_HEADER: usize = 512;
 
 /// Bytes of claims that are decoded without allocating. DataHub's have about 200.
-pub(super) const PAYLOAD_BUFFER: usize = 512;
+pub(super) const PAYLOAD_BUFFER: usize = 320;
 
 /// The three segments, still encoded.
 #[derive(Clone, Copy)]

@@ -27,22 +27,24 @@ struct Narrowed {
     index: Arc<Compiled>,
     grants_everything: bool,
     /// The buckets whose rules are for the actor whatever the resource.
-    direct: Box<[Arc<Bucket>]>,
+    direct: Vec<Arc<Bucket>>,
     owners: Option<Arc<Bucket>>,
 }
 
 impl Privileges {
     pub(super) fn narrow(index: Arc<Compiled>, actor: Arc<Actor>) -> Self {
         let is_in_a_group = actor.groups().len() > 0;
-        let direct = index
+        // Room for what most have at once: everybody's, their own, and a group or role or two.
+        let mut direct = Vec::with_capacity(4);
+        let buckets = index
             .all_users
             .iter()
             .chain(index.all_groups.iter().filter(|_| is_in_a_group))
             .chain(index.users.get(actor.urn().as_str()))
             .chain(actor.groups().filter_map(|group| index.groups.get(group.as_str())))
             .chain(actor.roles().filter_map(|role| index.roles.get(role.as_str())))
-            .map(Arc::clone)
-            .collect();
+            .map(Arc::clone);
+        direct.extend(buckets);
         let grants_everything = index.options.grants_everything_to(actor.urn());
         let owners = index.owners.clone();
         Self(Arc::new(Narrowed { actor, index, grants_everything, direct, owners }))
