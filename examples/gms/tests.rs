@@ -734,9 +734,11 @@ async fn a_write_of_nothing_is_refused_and_so_is_one_of_too_much() -> TestResult
 #[tokio::test]
 async fn who_was_suspended_while_the_body_was_on_its_way_writes_nothing() -> TestResult {
     let gms = Gms::new().await?;
+    let (reads, reading) = tokio::sync::oneshot::channel::<()>();
     let (go, gone) = tokio::sync::oneshot::channel::<()>();
     let body = json!({ "value": { "status": "ACTIVE" } }).to_string();
     let late = futures_util::stream::once(async move {
+        let _ = reads.send(());
         gone.await.map_err(std::io::Error::other)?;
         Ok::<_, std::io::Error>(body)
     });
@@ -746,7 +748,8 @@ async fn who_was_suspended_while_the_body_was_on_its_way_writes_nothing() -> Tes
         .header("authorization", format!("Bearer {token}"))
         .body(Body::from_stream(late))?;
     let pending = tokio::spawn(gms.app.clone().oneshot(request));
-    tokio::task::yield_now().await;
+    // Somebody asks for the body, so the head has been judged.
+    reading.await?;
     gms.service.store.set_suspended(&user("admin"), true).await?;
     gms.eventually("admin", "/entities/urn:li:tag:any", 401).await?;
     go.send(()).map_err(|()| "nobody waits")?;

@@ -320,6 +320,31 @@ async fn a_database_restored_from_a_backup_is_a_gap() {
 }
 
 #[tokio::test]
+async fn a_backlog_that_takes_long_to_read_is_a_gap() {
+    let directory = directory();
+    let store = open(&directory).await;
+    let add = async |count: u32| {
+        let sql = format!(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
+             INSERT INTO changes (kind, subject) SELECT 'policies', '' FROM n"
+        );
+        execute(&file(&directory), &sql).await.unwrap();
+    };
+    let start = store.head().await.unwrap();
+    add(1_000).await;
+    let whole = store.since(&start).await.unwrap();
+    assert!(!whole.gap && whole.changes.len() == 1_000);
+    add(1_001).await;
+    let gap = store.since(&whole.next).await.unwrap();
+    assert!(gap.gap && gap.changes.is_empty());
+    // It goes on behind the gap, and misses nothing there.
+    assert_eq!(gap.next, store.head().await.unwrap());
+    add(1).await;
+    let next = store.since(&gap.next).await.unwrap();
+    assert!(!next.gap && next.changes.len() == 1);
+}
+
+#[tokio::test]
 async fn the_file_stays_in_wal_mode() {
     let directory = directory();
     let store = open(&directory).await;
