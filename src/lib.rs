@@ -92,6 +92,8 @@ pub mod authenticate;
 #[cfg(feature = "axum")]
 pub mod axum;
 pub mod backend;
+#[cfg(any(feature = "graphql", feature = "rest"))]
+mod body;
 pub mod clock;
 pub mod config;
 mod epoch;

@@ -8,6 +8,10 @@
 //! | privilege missing | 403 | `error="insufficient_scope"` | 7 |
 //! | store, directory or facts down | 503 and `Retry-After: 1` | none | 14 |
 //! | layers put together wrongly | 500 | none | 13 |
+//! | what the request is about is not there | 404 | none | 5 |
+//! | wrong method, size or media type | 405, 413, 415 | none | 12, 8, 3 |
+//! | at odds with what is stored | 409 | none | 6 |
+//! | a fault of ours | 500 | none | 13 |
 //!
 //! The body is a problem document (RFC 9457) with these members: `type`, `title`, `status`,
 //! `detail`, a stable `code` for programs, and `message` and `exceptionClass`, which DataHub's
@@ -53,6 +57,18 @@ pub enum RejectionCode {
     /// `not_authenticated`: something that needs authentication is not behind an
     /// `AuthenticateLayer`, or on a path that is excluded from it.
     NotAuthenticated,
+    /// `not_found`: what the request is about is not there.
+    NotFound,
+    /// `method_not_allowed`: this is not done with this method.
+    MethodNotAllowed,
+    /// `payload_too_large`: the body is longer than what is read.
+    PayloadTooLarge,
+    /// `unsupported_media_type`: the body is not in a form that is understood.
+    UnsupportedMediaType,
+    /// `conflict`: what is asked for is at odds with what is stored.
+    Conflict,
+    /// `internal`: a fault of this service.
+    Internal,
 }
 
 impl RejectionCode {
@@ -71,6 +87,12 @@ impl RejectionCode {
             Self::PrivilegeIndeterminate => "privilege_indeterminate",
             Self::Unavailable => "unavailable",
             Self::NotAuthenticated => "not_authenticated",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::PayloadTooLarge => "payload_too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::Conflict => "conflict",
+            Self::Internal => "internal",
         }
     }
 
@@ -86,7 +108,12 @@ impl RejectionCode {
             Self::InvalidRequest | Self::BadRequest => StatusCode::BAD_REQUEST,
             Self::PrivilegeMissing | Self::PrivilegeIndeterminate => StatusCode::FORBIDDEN,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            Self::NotAuthenticated => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::NotAuthenticated | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Conflict => StatusCode::CONFLICT,
         }
     }
 
@@ -100,10 +127,14 @@ impl RejectionCode {
             | Self::TokenExpired
             | Self::TokenRevoked
             | Self::ActorInactive => 16,
-            Self::BadRequest => 3,
+            Self::BadRequest | Self::UnsupportedMediaType => 3,
+            Self::NotFound => 5,
+            Self::Conflict => 6,
+            Self::PayloadTooLarge => 8,
+            Self::MethodNotAllowed => 12,
             Self::PrivilegeMissing | Self::PrivilegeIndeterminate => 7,
             Self::Unavailable => 14,
-            Self::NotAuthenticated => 13,
+            Self::NotAuthenticated | Self::Internal => 13,
         }
     }
 
@@ -118,7 +149,15 @@ impl RejectionCode {
             | Self::TokenRevoked
             | Self::ActorInactive => Challenge::InvalidToken,
             Self::PrivilegeMissing | Self::PrivilegeIndeterminate => Challenge::InsufficientScope,
-            Self::BadRequest | Self::Unavailable | Self::NotAuthenticated => Challenge::None,
+            Self::BadRequest
+            | Self::Unavailable
+            | Self::NotAuthenticated
+            | Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::PayloadTooLarge
+            | Self::UnsupportedMediaType
+            | Self::Conflict
+            | Self::Internal => Challenge::None,
         }
     }
 }

@@ -37,6 +37,17 @@ impl<B> ResponseBody<B> {
     }
 }
 
+#[cfg(any(feature = "graphql", feature = "rest"))]
+impl<B> ResponseBody<B> {
+    /// The bytes of a refusal; none if it is the inner service's body.
+    pub(crate) fn into_refusal_bytes(self) -> Bytes {
+        match self.kind {
+            Kind::Refusal { bytes } => bytes.unwrap_or_default(),
+            Kind::Inner { .. } => Bytes::new(),
+        }
+    }
+}
+
 impl ResponseBody<()> {
     /// The same refusal, with whatever body the inner service has. An inner `()` has no bytes.
     pub(crate) fn into_refusal<B>(self) -> ResponseBody<B> {

@@ -44,7 +44,7 @@ mod future;
 mod layer;
 mod service;
 
-#[cfg(feature = "axum")]
+#[cfg(any(feature = "axum", feature = "graphql", feature = "rest"))]
 pub(crate) use self::service::authentication;
 pub use self::{
     error::AuthorizeError, future::ResponseFuture, layer::RequirePrivilegeLayer,
