@@ -41,10 +41,58 @@ pub(crate) struct Settings {
     pub(crate) accept_sessions: bool,
     pub(crate) enforce_existence: bool,
     pub(crate) lifetimes: LifetimePolicy,
+    pub(crate) token_minting: TokenMinting,
     pub(crate) revocation_bound: Duration,
     pub(crate) cache_capacity: usize,
     pub(crate) system_actor: Option<Urn>,
 }
+
+/// What a request that was authenticated by a token may mint, beside what its actor may do.
+///
+/// Requests of a session, that is by a SESSION token or by an authenticator of the service's own,
+/// are not concerned: the session is noted as the parent of the token, and nothing more.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TokenMinting {
+    /// `bounded`: a token that is minted with a PERSONAL or SERVICE_ACCOUNT token ends with it at the
+    /// latest, inherits its restrictions, and is revoked with it. So who finds a token cannot make
+    /// one of it that outlives it.
+    #[default]
+    Bounded,
+    /// `unbounded`, as in DataHub: it lives as long as was asked for, whatever becomes of the token
+    /// that it was minted with. Restrictions are inherited nevertheless.
+    Unbounded,
+    /// `sessions_only`: tokens mint nothing.
+    SessionsOnly,
+}
+
+impl TokenMinting {
+    /// The word for it in the environment.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bounded => "bounded",
+            Self::Unbounded => "unbounded",
+            Self::SessionsOnly => "sessions_only",
+        }
+    }
+}
+
+impl FromStr for TokenMinting {
+    type Err = TokenMintingError;
+
+    fn from_str(text: &str) -> Result<Self, TokenMintingError> {
+        [Self::Bounded, Self::Unbounded, Self::SessionsOnly]
+            .into_iter()
+            .find(|minting| minting.as_str() == text)
+            .ok_or(TokenMintingError)
+    }
+}
+
+/// The text is no [`TokenMinting`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not one of bounded, unbounded, sessions_only")]
+pub struct TokenMintingError;
 
 impl Config {
     /// A configuration with this signing key and salt, as texts (their bytes are used in UTF-8,
@@ -64,6 +112,7 @@ impl Config {
     /// | `METADATA_SERVICE_AUTH_ENFORCE_EXISTENCE_ENABLED` | `true` |
     /// | `ACCESS_TOKEN_ALLOWED_DURATIONS` | [`LifetimePolicy::DEFAULT_ALLOWED`] |
     /// | `ACCESS_TOKEN_ALLOW_NO_EXPIRY` | `false` |
+    /// | `TOWER_PAT_TOKEN_MINTING`, which DataHub does not have | `bounded`; see [`TokenMinting`] |
     ///
     /// Other variables of DataHub's are not looked at: an environment with
     /// `METADATA_SERVICE_AUTH_ENABLED=false` or a `DATAHUB_SYSTEM_CLIENT_ID` neither switches
@@ -90,6 +139,12 @@ impl Config {
     #[must_use]
     pub fn lifetimes(&self) -> &LifetimePolicy {
         &self.settings.lifetimes
+    }
+
+    /// What tokens may mint.
+    #[must_use]
+    pub fn token_minting(&self) -> TokenMinting {
+        self.settings.token_minting
     }
 
     /// Whether somebody set the actor that may do everything, and who it is.
@@ -145,6 +200,7 @@ impl ConfigBuilder {
                 accept_sessions: false,
                 enforce_existence: true,
                 lifetimes: LifetimePolicy::default(),
+                token_minting: TokenMinting::default(),
                 revocation_bound: Duration::from_secs(1),
                 cache_capacity: 10_000,
                 system_actor: None,
@@ -177,7 +233,8 @@ impl ConfigBuilder {
         if let Some(allow) = parse_var(&var, NO_EXPIRY)? {
             lifetimes = lifetimes.allow_no_expiry(allow);
         }
-        Ok(builder.lifetimes(lifetimes))
+        let minting = parse_var(&var, MINTING)?.unwrap_or_default();
+        Ok(builder.lifetimes(lifetimes).token_minting(minting))
     }
 
     /// The issuer that is written into tokens, and compared with. Default
@@ -237,6 +294,13 @@ impl ConfigBuilder {
     /// Which lifetimes may be asked for. Default DataHub's list, without "never".
     pub fn lifetimes(mut self, lifetimes: LifetimePolicy) -> Self {
         self.settings.lifetimes = lifetimes;
+        self
+    }
+
+    /// What tokens may mint. Default [`TokenMinting::Bounded`]; DataHub:
+    /// [`TokenMinting::Unbounded`].
+    pub fn token_minting(mut self, minting: TokenMinting) -> Self {
+        self.settings.token_minting = minting;
         self
     }
 
@@ -397,6 +461,7 @@ const ALGORITHM: &str = "DATAHUB_TOKEN_SERVICE_SIGNING_ALGORITHM";
 const EXISTENCE: &str = "METADATA_SERVICE_AUTH_ENFORCE_EXISTENCE_ENABLED";
 const DURATIONS: &str = "ACCESS_TOKEN_ALLOWED_DURATIONS";
 const NO_EXPIRY: &str = "ACCESS_TOKEN_ALLOW_NO_EXPIRY";
+const MINTING: &str = "TOWER_PAT_TOKEN_MINTING";
 
 /// Published as defaults in DataHub's configuration until 2026; here only to be refused.
 const DATAHUB_FORMER_KEY: &str = "WnEdIeTG/VVCLQqGwC/BAkqyY0k+H8NEAtWGejrBI94=";
@@ -481,8 +546,11 @@ mod tests {
             (EXISTENCE, "False"),
             (DURATIONS, "PT2H"),
             (NO_EXPIRY, "true"),
+            (MINTING, "Sessions_Only"),
         ]))
         .unwrap();
+        assert_eq!(config.token_minting(), TokenMinting::SessionsOnly);
+        assert_eq!(Config::from_vars(vars(&[])).unwrap().token_minting(), TokenMinting::Bounded);
         assert_eq!(config.settings.issuer.as_deref(), Some("mine"));
         assert!(!config.settings.enforce_existence);
         assert!(config.lifetimes().allows_no_expiry());
@@ -492,6 +560,7 @@ mod tests {
         assert!(error(&[(ALGORITHM, "RS256")]).contains("RS256"));
         assert!(error(&[(NO_EXPIRY, "maybe")]).contains(NO_EXPIRY));
         assert!(error(&[(DURATIONS, "soon")]).contains(DURATIONS));
+        assert!(error(&[(MINTING, "sometimes")]).contains(MINTING));
         assert!(Config::from_vars(|_| None).unwrap_err().to_string().contains(SIGNING_KEY));
     }
 

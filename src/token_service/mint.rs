@@ -1,6 +1,7 @@
 use crate::{
     actor::Urn,
     backend::StoreError,
+    clock::Timestamp,
     random::RandomError,
     token::{KeyError, Lifetime, LifetimeError, TokenId, TokenRecord, TokenText, TokenType},
 };
@@ -17,6 +18,8 @@ pub struct MintRequest {
     pub owner: Urn,
     /// How long it is good.
     pub lifetime: Lifetime,
+    /// When it is over at the latest, whatever its lifetime. Default no such end.
+    pub not_after: Option<Timestamp>,
     /// Its name. Default empty.
     pub name: String,
     /// What it is for. Default none.
@@ -25,6 +28,9 @@ pub struct MintRequest {
     pub parent: Option<TokenId>,
     /// By what it is made, such as `graphql`. Default none.
     pub created_via: Option<String>,
+    /// What it may not do, of what its actor may: versioned JSON, as in
+    /// [`TokenRecord::restrictions`]. Default none.
+    pub restrictions: Option<String>,
 }
 
 impl MintRequest {
@@ -36,10 +42,12 @@ impl MintRequest {
             owner: actor.clone(),
             actor,
             lifetime,
+            not_after: None,
             name: String::new(),
             description: None,
             parent: None,
             created_via: None,
+            restrictions: None,
         }
     }
 
@@ -47,6 +55,13 @@ impl MintRequest {
     #[must_use]
     pub fn owner(mut self, owner: Urn) -> Self {
         self.owner = owner;
+        self
+    }
+
+    /// Sets when it is over at the latest.
+    #[must_use]
+    pub fn not_after(mut self, end: Timestamp) -> Self {
+        self.not_after = Some(end);
         self
     }
 
@@ -77,6 +92,13 @@ impl MintRequest {
         self.created_via = Some(via.into());
         self
     }
+
+    /// Sets what it may not do.
+    #[must_use]
+    pub fn restrictions(mut self, restrictions: impl Into<String>) -> Self {
+        self.restrictions = Some(restrictions.into());
+        self
+    }
 }
 
 /// A token that was made: the only place where its text is.
@@ -96,6 +118,9 @@ pub enum MintError {
     /// The lifetime is not one of those allowed.
     #[error(transparent)]
     Lifetime(#[from] LifetimeError),
+    /// It would be over when it is made.
+    #[error("the token would be over at once: it must end at {0}")]
+    Over(Timestamp),
     /// Nobody may act as this by a token: the system actor, and `anonymous`, which DataHub takes
     /// for nobody.
     #[error("no token can act as {0}")]

@@ -8,9 +8,9 @@ use super::{
 use crate::{
     actor::{Actor, Directory, Urn},
     backend::StoreError,
-    clock::{Clock, SystemClock},
+    clock::{Clock, SystemClock, Timestamp},
     config::Config,
-    random::{OsRandom, RandomSource},
+    random::{OsRandom, RandomError, RandomSource},
     token::{
         ActorType, Lifetime, LifetimePolicy, RevocationRule, RuleScope, TokenClaims, TokenId,
         TokenRecord, TokenVersion,
@@ -107,9 +107,14 @@ impl TokenService {
             return Err(MintError::ReservedActor(request.actor));
         }
         let created_at = self.clock.now();
-        let expires_at = match request.lifetime {
+        let wanted = match request.lifetime {
             Lifetime::For(duration) => Some(created_at.saturating_add(duration)),
             Lifetime::Never => None,
+        };
+        let expires_at = match (wanted, request.not_after) {
+            (_, Some(end)) if end <= created_at => return Err(MintError::Over(end)),
+            (Some(wanted), Some(end)) => Some(wanted.min(end)),
+            (wanted, end) => wanted.or(end),
         };
         let claims = TokenClaims {
             actor_type: ActorType::User,
@@ -129,6 +134,7 @@ impl TokenService {
         record.key_id = Some(self.verification.verifier.keys().signing().id());
         record.parent = request.parent;
         record.created_via = request.created_via;
+        record.restrictions = request.restrictions;
         self.tokens.insert(&record).await?;
         Ok(MintedToken { token, record })
     }
@@ -176,16 +182,36 @@ impl TokenService {
         self.tokens.add_rule(&rule).await
     }
 
+    /// What is stored of a token, also of one that was revoked.
+    pub(crate) async fn find(&self, id: &TokenId) -> Result<Option<TokenRecord>, StoreError> {
+        self.tokens.find(id).await
+    }
+
+    /// What time it is.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// What is stored of a token that was not revoked; `None` if there is none.
     ///
     /// # Errors
     ///
     /// [`StoreError`] if the store fails.
     pub async fn metadata(&self, id: &TokenId) -> Result<Option<TokenRecord>, StoreError> {
-        let Some(record) = self.tokens.find(id).await?.filter(|record| record.revoked.is_none())
-        else {
+        match self.tokens.find(id).await? {
+            Some(record) => self.unless_revoked(record).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The record, unless its token was revoked, by itself or by a rule.
+    pub(crate) async fn unless_revoked(
+        &self,
+        record: TokenRecord,
+    ) -> Result<Option<TokenRecord>, StoreError> {
+        if record.revoked.is_some() {
             return Ok(None);
-        };
+        }
         let subject = RuleSubject::new(&record.actor, Some(&record.owner), record.key_id);
         let rules = self.tokens.rules(subject).await?;
         Ok(if rules.iter().any(|rule| rule.covers(&record)) { None } else { Some(record) })
@@ -210,7 +236,8 @@ impl TokenService {
         self.tokens.import(records).await
     }
 
-    fn random_uuid(&self) -> Result<String, MintError> {
+    /// A new UUID of version 4.
+    pub(crate) fn random_uuid(&self) -> Result<String, RandomError> {
         let mut bytes = [0; 16];
         self.random.fill(&mut bytes)?;
         Ok(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())
