@@ -14,6 +14,9 @@ pub enum StoreError {
     /// The key is taken; nothing was written.
     #[error("a record with this key exists already")]
     AlreadyExists,
+    /// The token was to be made with a token that has been revoked; nothing was written.
+    #[error("the token that this one is made with has been revoked")]
+    ParentRevoked,
     /// The request itself cannot be fulfilled, whatever the state of the store.
     #[error("{0}")]
     Invalid(String),

@@ -1,8 +1,11 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    actor::{ActorProfile, GroupKind, Urn},
+    actor::{
+        ActorProfile, GroupKind, GroupPage, GroupQuery, Urn, User, UserInfo, UserPage, UserQuery,
+    },
     backend::{BoxFuture, StoreError},
+    clock::Timestamp,
 };
 
 /// Who exists, may act, and belongs where. Read only, so that one's own user table can be one.
@@ -29,8 +32,8 @@ impl<T: Directory + ?Sized> Directory for Arc<T> {
     }
 }
 
-/// The directory's write side. Every change is announced in the change feed, in the same
-/// transaction.
+/// The directory's write side, and what managing users reads. Every change that can alter a
+/// decision is announced in the change feed, in the same transaction.
 ///
 /// A change of a user that does not exist does nothing and returns `false`.
 pub trait DirectoryStore: Directory {
@@ -42,6 +45,45 @@ pub trait DirectoryStore: Directory {
     /// [`StoreError::Invalid`] for what is no user's urn, and for `anonymous`, by which DataHub
     /// means nobody; any other if the store fails.
     fn create_user<'a>(&'a self, urn: &'a Urn) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Adds the user with everything that is said of it, without groups and roles; `false` if there
+    /// is one of this name already (it is left as it is).
+    ///
+    /// # Errors
+    ///
+    /// As [`create_user`](Self::create_user).
+    fn add_user<'a>(&'a self, user: &'a User) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// The user `urn`; `None` for one that was deleted or never existed.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails.
+    fn user<'a>(&'a self, urn: &'a Urn) -> BoxFuture<'a, Result<Option<User>, StoreError>>;
+
+    /// Replaces what is told of the user, as of the time `at`. That decides nothing, so it is not
+    /// announced.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails.
+    fn set_user_info<'a>(
+        &'a self,
+        urn: &'a Urn,
+        info: &'a UserInfo,
+        at: Timestamp,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// One page of the users that are looked for, in the order of the texts of their urns. Also
+    /// those that were removed or suspended.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails.
+    fn list_users<'a>(
+        &'a self,
+        query: &'a UserQuery,
+    ) -> BoxFuture<'a, Result<UserPage, StoreError>>;
 
     /// Deletes the user `urn` for good, with its memberships. Its tokens do not verify while there
     /// is no user of this name. Who wants them dead for ever adds a revocation rule for the actor
@@ -97,6 +139,40 @@ pub trait DirectoryStore: Directory {
         holder: &'a Urn,
         roles: &'a [Urn],
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Replaces the roles of each of `holders`, users and groups, by `role` alone, or by none, in
+    /// one transaction. Users that do not exist are skipped. Returns how many holders have it so
+    /// from now on, each once.
+    ///
+    /// DataHub: `batchAssignRole`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails; then nothing was changed.
+    fn assign_role<'a>(
+        &'a self,
+        role: Option<&'a Urn>,
+        holders: &'a [Urn],
+    ) -> BoxFuture<'a, Result<u64, StoreError>>;
+
+    /// One page of the groups that are looked for, in the order of the texts of their urns. A group
+    /// is there that has members, of either kind, or roles.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails.
+    fn list_groups<'a>(
+        &'a self,
+        query: &'a GroupQuery,
+    ) -> BoxFuture<'a, Result<GroupPage, StoreError>>;
+
+    /// Takes everybody out of the group, and its roles from it, in one transaction; `false` if it
+    /// had neither. Nothing is left of it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails.
+    fn delete_group<'a>(&'a self, group: &'a Urn) -> BoxFuture<'a, Result<bool, StoreError>>;
 
     /// The roles that a user or group holds itself, in the order of their texts.
     ///

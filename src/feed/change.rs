@@ -16,7 +16,7 @@ pub enum Change {
     Rule(RuleScope),
     /// A user was created, deleted, removed or suspended, or is in other groups or roles.
     Actor(Urn),
-    /// A group has other roles.
+    /// A group has other roles, or was deleted.
     Group(Urn),
     /// Policies were added, changed or deleted.
     Policies,

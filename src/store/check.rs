@@ -40,6 +40,7 @@ fn measure(filter: &TokenFilter, depth: usize, size: &mut usize) -> Result<(), S
         return Err(StoreError::Invalid(format!("filters are nested {MAX_DEPTH} deep at most")));
     }
     *size = size.saturating_add(match filter {
+        TokenFilter::Id(ids) => ids.len().max(1),
         TokenFilter::Actor(urns) | TokenFilter::Owner(urns) => urns.len().max(1),
         _ => 1,
     });
@@ -50,8 +51,8 @@ fn measure(filter: &TokenFilter, depth: usize, size: &mut usize) -> Result<(), S
     }
     match filter {
         TokenFilter::Not(inner) => measure(inner, depth + 1, size),
-        TokenFilter::AnyOf(any) => {
-            any.iter().try_for_each(|filter| measure(filter, depth + 1, size))
+        TokenFilter::AnyOf(filters) | TokenFilter::AllOf(filters) => {
+            filters.iter().try_for_each(|filter| measure(filter, depth + 1, size))
         }
         _ => Ok(()),
     }
@@ -66,14 +67,14 @@ const MAX_SIZE: usize = 500;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{actor::Urn, clock::Timestamp};
+    use crate::{clock::Timestamp, token::TokenId};
 
     fn is_taken(filter: TokenFilter) -> bool {
         query(&TokenQuery::default().filter(filter)).is_ok()
     }
 
     fn nested(depth: usize) -> TokenFilter {
-        let innermost = TokenFilter::CreatedBefore(Timestamp::from_millis(0));
+        let innermost = TokenFilter::EndsBefore(Timestamp::from_millis(0));
         (1..depth).fold(innermost, |filter, _| TokenFilter::Not(Box::new(filter)))
     }
 
@@ -88,6 +89,8 @@ mod tests {
         let urns = |count| vec![Urn::corpuser("alice").unwrap(); count];
         assert!(is_taken(TokenFilter::Actor(urns(MAX_SIZE))));
         assert!(!is_taken(TokenFilter::Owner(urns(MAX_SIZE + 1))));
+        assert!(!is_taken(TokenFilter::Id(vec![TokenId::from_bytes([0; 32]); MAX_SIZE + 1])));
+        assert!(!is_taken(TokenFilter::AllOf(vec![nested(1); MAX_SIZE])));
         assert!(is_taken(TokenFilter::AnyOf(vec![nested(1); MAX_SIZE - 1])));
         assert!(!is_taken(TokenFilter::AnyOf(vec![nested(1); MAX_SIZE])));
     }

@@ -41,6 +41,7 @@
 //! # }
 //! ```
 
+mod filter;
 mod mint;
 mod query;
 mod service;
@@ -49,8 +50,9 @@ mod verify;
 
 pub(crate) use self::verify::{SignedToken, Verification};
 pub use self::{
+    filter::{TextTest, TimeTest, TokenFilter, TokenOptional, TokenTextField, TokenTimeField},
     mint::{MintError, MintRequest, MintedToken},
-    query::{TokenFilter, TokenPage, TokenQuery, TokenSort},
+    query::{TokenPage, TokenQuery, TokenSort},
     service::{ActiveToken, TokenService},
     store::{Retention, RuleSubject, TokenLookup, TokenStore},
     verify::VerifyError,

@@ -1,4 +1,5 @@
-use crate::{actor::Urn, clock::Timestamp, token::TokenRecord};
+use super::TokenFilter;
+use crate::token::TokenRecord;
 
 /// Which tokens to list, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,46 +59,6 @@ impl TokenQuery {
         self.sort = sort;
         self.descending = true;
         self
-    }
-}
-
-/// A condition on a token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TokenFilter {
-    /// It acts as one of these.
-    Actor(Vec<Urn>),
-    /// One of these made it.
-    Owner(Vec<Urn>),
-    /// Its name has this text somewhere; ASCII letters in either case. The empty text is in every
-    /// name.
-    NameContains(String),
-    /// It was made before this.
-    CreatedBefore(Timestamp),
-    /// It is over before this: `expires_at`, or the earlier `valid_until`. Never holds for a token
-    /// without end.
-    EndsBefore(Timestamp),
-    /// The opposite of a condition: holds for exactly the tokens for which that does not.
-    Not(Box<TokenFilter>),
-    /// At least one of these holds; none of nothing does.
-    AnyOf(Vec<TokenFilter>),
-}
-
-impl TokenFilter {
-    /// Whether the condition holds: what every store's own implementation must agree with.
-    #[must_use]
-    pub fn matches(&self, record: &TokenRecord) -> bool {
-        match self {
-            Self::Actor(urns) => urns.contains(&record.actor),
-            Self::Owner(urns) => urns.contains(&record.owner),
-            Self::NameContains(text) => {
-                record.name.to_ascii_lowercase().contains(&text.to_ascii_lowercase())
-            }
-            Self::CreatedBefore(at) => record.created_at < *at,
-            Self::EndsBefore(at) => record.ends_at().is_some_and(|end| end < *at),
-            Self::Not(filter) => !filter.matches(record),
-            Self::AnyOf(filters) => filters.iter().any(|filter| filter.matches(record)),
-        }
     }
 }
 

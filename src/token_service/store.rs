@@ -79,11 +79,18 @@ pub trait TokenStore: TokenLookup {
     ///
     /// # Errors
     ///
-    /// [`StoreError::AlreadyExists`] if the id is taken, also by a revoked token.
+    /// [`StoreError::AlreadyExists`] if the id is taken, also by a revoked token;
+    /// [`StoreError::ParentRevoked`] if its `parent` was revoked, by itself or by a rule that
+    /// [covers](RevocationRule::covers) it, also by another writer in the meantime. A parent that
+    /// has no record cannot be revoked.
     fn insert<'a>(&'a self, record: &'a TokenRecord) -> BoxFuture<'a, Result<(), StoreError>>;
 
     /// Adds those of `records` whose ids are not taken, all or nothing, and returns how many. What
     /// is there stays as it is, so a token that was revoked here does not come back.
+    ///
+    /// A token whose `parent` was revoked is not refused here, but added as revoked with it, since
+    /// one odd record must not hold up all others. As with [`revoke`](Self::revoke), a parent that
+    /// is a SESSION takes no token with it.
     ///
     /// # Errors
     ///
@@ -92,6 +99,10 @@ pub trait TokenStore: TokenLookup {
 
     /// Marks the token revoked; `false` if there is none that is not revoked already. The first
     /// revocation stays.
+    ///
+    /// With it are revoked the tokens that were made with it (`parent`), and those that were made
+    /// with these, by the same `by` and `at`; each is announced. Not so what was made with a
+    /// SESSION: that is noted there, nothing more.
     ///
     /// # Errors
     ///
@@ -105,6 +116,9 @@ pub trait TokenStore: TokenLookup {
 
     /// Revokes everything in the scope of `rule`. A rule for the same scope that reaches further
     /// stays as it is.
+    ///
+    /// With the tokens that the rule covers are revoked those that were made with them, as with
+    /// [`revoke`](Self::revoke): by `rule.by`, as of `rule.issued_before`, and each is announced.
     ///
     /// # Errors
     ///

@@ -13,7 +13,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use self::{changes::Changes, directory::User};
+use self::{changes::Changes, directory::Member};
 use crate::{
     actor::Urn,
     feed::Change,
@@ -40,7 +40,7 @@ struct Shared {
 struct State {
     tokens: BTreeMap<TokenId, TokenRecord>,
     rules: HashMap<RuleScope, RevocationRule>,
-    users: BTreeMap<Urn, User>,
+    users: BTreeMap<Urn, Member>,
     roles: BTreeMap<Urn, BTreeSet<Urn>>,
     policies: BTreeMap<Urn, Policy>,
     changes: Changes,

@@ -7,26 +7,65 @@ use crate::{
     clock::Timestamp,
     feed::Change,
     store::check,
-    token::{LastUse, Revocation, RevocationRule, RuleScope, TokenId, TokenRecord},
+    token::{LastUse, Revocation, RevocationRule, RuleScope, TokenId, TokenRecord, TokenType},
     token_service::{
         Retention, RuleSubject, TokenLookup, TokenPage, TokenQuery, TokenSort, TokenStore,
     },
 };
 
 impl State {
+    fn insert(&mut self, record: &TokenRecord) -> Result<(), StoreError> {
+        if self.tokens.contains_key(&record.id) {
+            return Err(StoreError::AlreadyExists);
+        }
+        let parent = record.parent.and_then(|parent| self.tokens.get(&parent));
+        if parent.is_some_and(|parent| self.revocation(parent).is_some()) {
+            return Err(StoreError::ParentRevoked);
+        }
+        self.import(std::slice::from_ref(record));
+        Ok(())
+    }
+
     /// Adds those whose ids are not taken, and returns how many.
-    fn add_tokens(&mut self, records: &[TokenRecord]) -> u64 {
-        let mut added = 0;
+    fn import(&mut self, records: &[TokenRecord]) -> u64 {
+        let mut added = Vec::new();
         for record in records {
             self.tokens.entry(record.id).or_insert_with(|| {
-                added += 1;
+                added.push(record);
                 record.clone()
             });
         }
-        added
+        for record in &added {
+            // What is revoked takes with it what was there before it, or came with it.
+            for id in record.parent.into_iter().chain([record.id]) {
+                let revocation = self.tokens.get(&id).and_then(|record| self.revocation(record));
+                if let Some(Revocation { at, by }) = revocation {
+                    self.revoke_children(id, &by, at);
+                }
+            }
+        }
+        added.len().try_into().unwrap_or(u64::MAX)
+    }
+
+    /// Since when and by whom the token is revoked, by itself or by the rule that reaches furthest.
+    fn revocation(&self, record: &TokenRecord) -> Option<Revocation> {
+        let by_rule = || {
+            let covering = self.rules.values().filter(|rule| rule.covers(record));
+            let rule = covering.max_by_key(|rule| rule.issued_before)?;
+            Some(Revocation { at: rule.issued_before, by: rule.by.clone() })
+        };
+        record.revoked.clone().or_else(by_rule)
     }
 
     fn revoke(&mut self, id: &TokenId, by: &Urn, at: Timestamp) -> bool {
+        let revoked = self.revoke_one(id, by, at);
+        if revoked {
+            self.revoke_children(*id, by, at);
+        }
+        revoked
+    }
+
+    fn revoke_one(&mut self, id: &TokenId, by: &Urn, at: Timestamp) -> bool {
         let Some(record) = self.tokens.get_mut(id).filter(|record| record.revoked.is_none()) else {
             return false;
         };
@@ -35,11 +74,32 @@ impl State {
         true
     }
 
+    /// Revokes what was made with the token `parent`, and what was made with that.
+    fn revoke_children(&mut self, parent: TokenId, by: &Urn, at: Timestamp) {
+        let mut parents = vec![parent];
+        while let Some(parent) = parents.pop() {
+            let is_session = |record: &TokenRecord| record.token_type == Some(TokenType::Session);
+            if self.tokens.get(&parent).is_none_or(is_session) {
+                continue;
+            }
+            let children = self.tokens.values().filter(|record| record.parent == Some(parent));
+            let children: Vec<TokenId> = children.map(|record| record.id).collect();
+            // One that was revoked before has none left, and so this ends, also in a circle.
+            parents.extend(children.into_iter().filter(|child| self.revoke_one(child, by, at)));
+        }
+    }
+
     fn add_rule(&mut self, rule: &RevocationRule) {
         let known = self.rules.get(&rule.scope);
-        if known.is_none_or(|known| known.issued_before < rule.issued_before) {
-            self.rules.insert(rule.scope.clone(), rule.clone());
-            self.announce(Change::Rule(rule.scope.clone()));
+        if known.is_some_and(|known| known.issued_before >= rule.issued_before) {
+            return;
+        }
+        self.rules.insert(rule.scope.clone(), rule.clone());
+        self.announce(Change::Rule(rule.scope.clone()));
+        let covered = self.tokens.values().filter(|record| rule.covers(record));
+        let covered: Vec<TokenId> = covered.map(|record| record.id).collect();
+        for id in covered {
+            self.revoke_children(id, &rule.by, rule.issued_before);
         }
     }
 
@@ -115,17 +175,14 @@ impl TokenStore for MemoryStore {
     fn insert<'a>(&'a self, record: &'a TokenRecord) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             check::record(record)?;
-            match self.write(|state| state.add_tokens(std::slice::from_ref(record))) {
-                0 => Err(StoreError::AlreadyExists),
-                _ => Ok(()),
-            }
+            self.write(|state| state.insert(record))
         })
     }
 
     fn import<'a>(&'a self, records: &'a [TokenRecord]) -> BoxFuture<'a, Result<u64, StoreError>> {
         Box::pin(async move {
             records.iter().try_for_each(check::record)?;
-            Ok(self.write(|state| state.add_tokens(records)))
+            Ok(self.write(|state| state.import(records)))
         })
     }
 

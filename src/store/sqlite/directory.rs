@@ -2,12 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::{SqliteConnection, sqlite::SqliteRow};
+use sqlx::{SqliteConnection, SqliteExecutor, sqlite::SqliteRow};
 
-use super::{SqliteStore, error::unavailable, row};
+use super::{SqliteStore, error::unavailable, row, write::Write};
 use crate::{
-    actor::{ActorProfile, Directory, DirectoryStore, GroupKind, Urn},
+    actor::{
+        ActorProfile, Directory, DirectoryStore, Group, GroupKind, GroupPage, GroupQuery, Urn,
+        User, UserInfo, UserPage, UserQuery,
+    },
     backend::{BoxFuture, StoreError},
+    clock::Timestamp,
     feed::Change,
     store::{check, holder::is_group},
 };
@@ -60,16 +64,82 @@ impl Directory for SqliteStore {
 
 impl DirectoryStore for SqliteStore {
     fn create_user<'a>(&'a self, urn: &'a Urn) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move { self.add_user(&User::new(urn.clone())).await })
+    }
+
+    fn add_user<'a>(&'a self, user: &'a User) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
-            check::user(urn)?;
+            check::user(&user.urn)?;
             let mut write = self.write().await?;
-            let created =
-                sqlx::query("INSERT INTO users (urn) VALUES (?) ON CONFLICT (urn) DO NOTHING")
-                    .bind(urn.as_str())
-                    .execute(write.connection())
-                    .await
-                    .map_err(unavailable)?;
-            write.end_with(created.rows_affected() > 0, &Change::Actor(urn.clone())).await
+            let added = add_user(write.connection(), user).await.map_err(unavailable)?;
+            write.end_with(added > 0, &Change::Actor(user.urn.clone())).await
+        })
+    }
+
+    fn user<'a>(&'a self, urn: &'a Urn) -> BoxFuture<'a, Result<Option<User>, StoreError>> {
+        Box::pin(async move {
+            let found = sqlx::query("SELECT * FROM users WHERE urn = ?")
+                .bind(urn.as_str())
+                .fetch_optional(&self.shared.readers)
+                .await
+                .map_err(unavailable)?;
+            found.as_ref().map(row::user).transpose()
+        })
+    }
+
+    fn set_user_info<'a>(
+        &'a self,
+        urn: &'a Urn,
+        info: &'a UserInfo,
+        at: Timestamp,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let mut write = self.write().await?;
+            let changed = sqlx::query(
+                "UPDATE users SET display_name = ?, title = ?, email = ?, first_name = ?,
+                     last_name = ?, updated_at = ?
+                 WHERE urn = ?",
+            )
+            .bind(info.display_name.as_deref())
+            .bind(info.title.as_deref())
+            .bind(info.email.as_deref())
+            .bind(info.first_name.as_deref())
+            .bind(info.last_name.as_deref())
+            .bind(at.as_millis())
+            .bind(urn.as_str())
+            .execute(write.connection())
+            .await
+            .map_err(unavailable)?;
+            write.commit().await?;
+            Ok(changed.rows_affected() > 0)
+        })
+    }
+
+    fn list_users<'a>(
+        &'a self,
+        query: &'a UserQuery,
+    ) -> BoxFuture<'a, Result<UserPage, StoreError>> {
+        Box::pin(async move {
+            let kind = query.kind.map(row::user_kind);
+            // Every text has the empty one in it.
+            let text = query.text.as_ref().filter(|text| !text.is_empty());
+            let text = text.map(|text| text.to_ascii_lowercase().into_bytes());
+            let mut transaction = self.read().await?;
+            let total: u64 = sqlx::query_scalar(COUNT_USERS)
+                .bind(kind)
+                .bind(text.as_deref())
+                .fetch_one(&mut *transaction)
+                .await
+                .map_err(unavailable)?;
+            let rows = sqlx::query(LIST_USERS)
+                .bind(kind)
+                .bind(text.as_deref())
+                .bind(query.count)
+                .bind(query.start)
+                .fetch_all(&mut *transaction)
+                .await
+                .map_err(unavailable)?;
+            Ok(UserPage { users: rows.iter().map(row::user).collect::<Result<_, _>>()?, total })
         })
     }
 
@@ -148,41 +218,83 @@ impl DirectoryStore for SqliteStore {
         roles: &'a [Urn],
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
-            let wanted: BTreeSet<&str> = roles.iter().map(Urn::as_str).collect();
             let mut write = self.write().await?;
-            let change = if is_group(holder) {
-                Change::Group(holder.clone())
-            } else if exists(write.connection(), holder).await? {
-                Change::Actor(holder.clone())
-            } else {
-                return Ok(false);
-            };
-            let before: BTreeSet<String> =
-                sqlx::query_scalar("SELECT role FROM roles WHERE holder = ?")
-                    .bind(holder.as_str())
-                    .fetch_all(write.connection())
-                    .await
-                    .map_err(unavailable)?
-                    .into_iter()
-                    .collect();
-            let changed = !before.iter().map(String::as_str).eq(wanted.iter().copied());
-            if changed {
-                replace_roles(write.connection(), holder, &wanted).await.map_err(unavailable)?;
+            let set = set_roles(&mut write, holder, roles).await?;
+            write.commit().await?;
+            Ok(set)
+        })
+    }
+
+    fn assign_role<'a>(
+        &'a self,
+        role: Option<&'a Urn>,
+        holders: &'a [Urn],
+    ) -> BoxFuture<'a, Result<u64, StoreError>> {
+        Box::pin(async move {
+            let roles: Vec<Urn> = role.into_iter().cloned().collect();
+            let holders: BTreeSet<&Urn> = holders.iter().collect();
+            let mut write = self.write().await?;
+            let mut assigned = 0;
+            for holder in holders {
+                assigned += u64::from(set_roles(&mut write, holder, &roles).await?);
             }
-            write.end_with(changed, &change).await?;
-            Ok(true)
+            write.commit().await?;
+            Ok(assigned)
+        })
+    }
+
+    fn list_groups<'a>(
+        &'a self,
+        query: &'a GroupQuery,
+    ) -> BoxFuture<'a, Result<GroupPage, StoreError>> {
+        Box::pin(async move {
+            let mut transaction = self.read().await?;
+            // What is looked for is chosen here: SQL knows nothing of the parts of a urn.
+            let rows =
+                sqlx::query(GROUPS).fetch_all(&mut *transaction).await.map_err(unavailable)?;
+            let mut found = Vec::new();
+            for row in &rows {
+                let urn: Urn = named(row, "memberships.group_urn")?;
+                let has_members: bool = row::value(row, "memberships.has_members")?;
+                if (has_members || is_group(&urn)) && query.matches(&urn) {
+                    found.push(urn);
+                }
+            }
+            let total = found.len().try_into().unwrap_or(u64::MAX);
+            let start = usize::try_from(query.start).unwrap_or(usize::MAX);
+            let count = usize::try_from(query.count).unwrap_or(usize::MAX);
+            let mut groups = Vec::new();
+            for urn in found.into_iter().skip(start).take(count) {
+                groups.push(group(&mut transaction, urn).await?);
+            }
+            Ok(GroupPage { groups, total })
+        })
+    }
+
+    fn delete_group<'a>(&'a self, group: &'a Urn) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let mut write = self.write().await?;
+            let left = sqlx::query("DELETE FROM memberships WHERE group_urn = ?")
+                .bind(group.as_str())
+                .execute(write.connection())
+                .await
+                .map_err(unavailable)?;
+            let mut deleted = left.rows_affected();
+            // The roles of a user are no group's, even if somebody is in a group of that name.
+            if is_group(group) {
+                let roles = sqlx::query("DELETE FROM roles WHERE holder = ?")
+                    .bind(group.as_str())
+                    .execute(write.connection())
+                    .await
+                    .map_err(unavailable)?;
+                deleted += roles.rows_affected();
+            }
+            write.end_with(deleted > 0, &Change::Group(group.clone())).await
         })
     }
 
     fn roles_of<'a>(&'a self, holder: &'a Urn) -> BoxFuture<'a, Result<Vec<Urn>, StoreError>> {
-        Box::pin(async move {
-            let rows = sqlx::query("SELECT role FROM roles WHERE holder = ? ORDER BY role")
-                .bind(holder.as_str())
-                .fetch_all(&self.shared.readers)
-                .await
-                .map_err(unavailable)?;
-            rows.iter().map(|row| row::parsed(row, "roles.role")).collect()
-        })
+        Box::pin(roles_of(&self.shared.readers, holder))
     }
 }
 
@@ -203,12 +315,83 @@ impl SqliteStore {
     }
 }
 
+async fn add_user(connection: &mut SqliteConnection, user: &User) -> Result<u64, sqlx::Error> {
+    let added = sqlx::query(
+        "INSERT INTO users (
+             urn, kind, removed, suspended, display_name, title, email, first_name, last_name,
+             created_at, created_by, updated_at
+         ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (urn) DO NOTHING",
+    )
+    .bind(user.urn.as_str())
+    .bind(row::user_kind(user.kind))
+    .bind(user.removed)
+    .bind(user.suspended)
+    .bind(user.info.display_name.as_deref())
+    .bind(user.info.title.as_deref())
+    .bind(user.info.email.as_deref())
+    .bind(user.info.first_name.as_deref())
+    .bind(user.info.last_name.as_deref())
+    .bind(user.created_at.map(Timestamp::as_millis))
+    .bind(user.created_by.as_ref().map(Urn::as_str))
+    .bind(user.updated_at.map(Timestamp::as_millis))
+    .execute(connection)
+    .await?;
+    Ok(added.rows_affected())
+}
+
 async fn exists(connection: &mut SqliteConnection, user: &Urn) -> Result<bool, StoreError> {
     sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM users WHERE urn = ?)")
         .bind(user.as_str())
         .fetch_one(connection)
         .await
         .map_err(unavailable)
+}
+
+/// Replaces the roles of a holder, and announces it if that made a difference; `false` for a user
+/// that does not exist.
+async fn set_roles(write: &mut Write<'_>, holder: &Urn, roles: &[Urn]) -> Result<bool, StoreError> {
+    let wanted: BTreeSet<&str> = roles.iter().map(Urn::as_str).collect();
+    let change = if is_group(holder) {
+        Change::Group(holder.clone())
+    } else if exists(write.connection(), holder).await? {
+        Change::Actor(holder.clone())
+    } else {
+        return Ok(false);
+    };
+    let before: BTreeSet<String> = sqlx::query_scalar("SELECT role FROM roles WHERE holder = ?")
+        .bind(holder.as_str())
+        .fetch_all(write.connection())
+        .await
+        .map_err(unavailable)?
+        .into_iter()
+        .collect();
+    if !before.iter().map(String::as_str).eq(wanted.iter().copied()) {
+        replace_roles(write.connection(), holder, &wanted).await.map_err(unavailable)?;
+        write.announce(&change).await?;
+    }
+    Ok(true)
+}
+
+/// A group with what is known of it.
+async fn group(connection: &mut SqliteConnection, urn: Urn) -> Result<Group, StoreError> {
+    let mut group = Group::new(urn);
+    group.members =
+        sqlx::query_scalar("SELECT count(DISTINCT user_urn) FROM memberships WHERE group_urn = ?")
+            .bind(group.urn.as_str())
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(unavailable)?;
+    group.roles = roles_of(connection, &group.urn).await?;
+    Ok(group)
+}
+
+async fn roles_of(executor: impl SqliteExecutor<'_>, holder: &Urn) -> Result<Vec<Urn>, StoreError> {
+    let rows = sqlx::query("SELECT role FROM roles WHERE holder = ? ORDER BY role")
+        .bind(holder.as_str())
+        .fetch_all(executor)
+        .await
+        .map_err(unavailable)?;
+    rows.iter().map(|row| row::parsed(row, "roles.role")).collect()
 }
 
 async fn replace_groups(
@@ -263,3 +446,29 @@ fn text(kind: GroupKind) -> &'static str {
 fn named(row: &SqliteRow, source: &'static str) -> Result<Urn, StoreError> {
     row::parse(row::value(row, "users.urn")?, source)
 }
+
+// Users are `urn:li:corpuser:` and a key, whose bytes begin at the 17th. `lower` is about ASCII
+// alone, and bytes are compared, since `substr` ends a text at a NUL.
+macro_rules! from_users {
+    ($what:literal) => {
+        concat!(
+            "SELECT ",
+            $what,
+            " FROM users
+              WHERE (?1 IS NULL OR kind = ?1) AND (?2 IS NULL
+                  OR instr(substr(CAST(lower(urn) AS BLOB), 17), ?2) > 0
+                  OR instr(CAST(lower(display_name) AS BLOB), ?2) > 0
+                  OR instr(CAST(lower(email) AS BLOB), ?2) > 0)"
+        )
+    };
+}
+
+const COUNT_USERS: &str = from_users!("count(*)");
+const LIST_USERS: &str = concat!(from_users!("*"), " ORDER BY urn LIMIT ?3 OFFSET ?4");
+
+// Of the holders of roles, those that are no user; some may be no group either.
+const GROUPS: &str = "SELECT urn, max(has_members) AS has_members FROM (
+        SELECT DISTINCT group_urn AS urn, 1 AS has_members FROM memberships
+        UNION ALL
+        SELECT DISTINCT holder, 0 FROM roles WHERE holder NOT GLOB 'urn:li:corpuser:*'
+    ) GROUP BY urn ORDER BY urn";

@@ -5,7 +5,10 @@ use sqlx::{QueryBuilder, Sqlite};
 
 use crate::{
     actor::Urn,
-    token_service::{TokenFilter, TokenQuery, TokenSort},
+    token_service::{
+        TextTest, TimeTest, TokenFilter, TokenOptional, TokenQuery, TokenSort, TokenTextField,
+        TokenTimeField,
+    },
 };
 
 /// `FROM` and `WHERE` of a list.
@@ -44,14 +47,31 @@ pub(super) fn push_page(sql: &mut QueryBuilder<Sqlite>, query: &TokenQuery) {
 /// opposite.
 fn push_filter(sql: &mut QueryBuilder<Sqlite>, filter: &TokenFilter) {
     match filter {
-        TokenFilter::Actor(urns) => push_in(sql, "actor", urns),
-        TokenFilter::Owner(urns) => push_in(sql, "owner", urns),
-        TokenFilter::NameContains(text) => {
-            // Not `LIKE`, which has wildcards. `lower` is about ASCII alone, as wanted.
-            sql.push("(instr(lower(name), ").push_bind(text.to_ascii_lowercase()).push(") > 0)");
+        TokenFilter::Id(ids) => push_in(sql, "id", ids.iter().map(|id| id.as_bytes().as_slice())),
+        TokenFilter::Actor(urns) => push_in(sql, "actor", urns.iter().map(Urn::as_str)),
+        TokenFilter::Owner(urns) => push_in(sql, "owner", urns.iter().map(Urn::as_str)),
+        TokenFilter::Text { field, test, value } => {
+            push_text(sql, text_column(*field), *test, value);
         }
-        TokenFilter::CreatedBefore(at) => {
-            sql.push("(created_at < ").push_bind(at.as_millis()).push(")");
+        TokenFilter::Time { field, test, at } => {
+            let test = match test {
+                TimeTest::Before => " < ",
+                TimeTest::AtOrBefore => " <= ",
+                TimeTest::At => " = ",
+                TimeTest::AtOrAfter => " >= ",
+                TimeTest::After => " > ",
+            };
+            let (column, is_null) = match field {
+                TokenTimeField::CreatedAt => ("(created_at", ")"),
+                TokenTimeField::ExpiresAt => ("(ifnull(expires_at", ", 0))"),
+            };
+            sql.push(column).push(test).push_bind(at.as_millis()).push(is_null);
+        }
+        TokenFilter::Has(TokenOptional::ExpiresAt) => {
+            sql.push("(expires_at IS NOT NULL)");
+        }
+        TokenFilter::Has(TokenOptional::Description) => {
+            sql.push("(description IS NOT NULL)");
         }
         TokenFilter::EndsBefore(at) => {
             // `valid_until` is never later than `expires_at`.
@@ -64,24 +84,79 @@ fn push_filter(sql: &mut QueryBuilder<Sqlite>, filter: &TokenFilter) {
             push_filter(sql, filter);
             sql.push(")");
         }
-        TokenFilter::AnyOf(filters) => {
-            // None of nothing holds. Only then is there a constant: SQLite does not look into an
-            // `OR` with one for what an index could answer.
-            sql.push(if filters.is_empty() { "(0" } else { "(" });
-            for (number, filter) in filters.iter().enumerate() {
-                sql.push(if number == 0 { "" } else { " OR " });
-                push_filter(sql, filter);
-            }
-            sql.push(")");
-        }
+        // None of nothing holds, all of nothing do. Only then is there a constant: SQLite does not
+        // look into an `OR` with one for what an index could answer.
+        TokenFilter::AnyOf(filters) => push_joined(sql, filters, " OR ", "0"),
+        TokenFilter::AllOf(filters) => push_joined(sql, filters, " AND ", "1"),
     }
 }
 
-fn push_in(sql: &mut QueryBuilder<Sqlite>, column: &str, urns: &[Urn]) {
+fn text_column(field: TokenTextField) -> &'static str {
+    match field {
+        TokenTextField::Name => "name",
+        TokenTextField::Description => "description",
+        TokenTextField::Actor => "actor",
+        TokenTextField::Owner => "owner",
+    }
+}
+
+/// Not `LIKE`, which has wildcards, nor `substr` on texts, which ends at a NUL. `lower` is about
+/// ASCII alone, as wanted.
+fn push_text(sql: &mut QueryBuilder<Sqlite>, column: &'static str, test: TextTest, value: &str) {
+    let folded = || value.to_ascii_lowercase();
+    // Only a description can be missing. The others are left bare, for the sake of their indexes.
+    let (open, close) = if column == "description" { ("(ifnull(", ", 0))") } else { ("(", ")") };
+    sql.push(open);
+    match test {
+        TextTest::Equals => {
+            sql.push(column).push(" = ").push_bind(value.to_owned());
+        }
+        TextTest::EqualsIgnoreCase => {
+            sql.push("lower(").push(column).push(") = ").push_bind(folded());
+        }
+        TextTest::Contains => {
+            sql.push("instr(lower(").push(column).push("), ").push_bind(folded()).push(") > 0");
+        }
+        TextTest::StartsWith => {
+            sql.push("instr(lower(").push(column).push("), ").push_bind(folded()).push(") = 1");
+        }
+        // The last bytes; there are no last 0 of them to ask for.
+        TextTest::EndsWith if value.is_empty() => {
+            sql.push(column).push(" IS NOT NULL");
+        }
+        TextTest::EndsWith => {
+            sql.push("substr(CAST(lower(").push(column).push(") AS BLOB), -length(");
+            sql.push_bind(folded().into_bytes()).push(")) = ").push_bind(folded().into_bytes());
+        }
+    }
+    sql.push(close);
+}
+
+fn push_in<'a, T>(sql: &mut QueryBuilder<Sqlite>, column: &str, values: impl Iterator<Item = T>)
+where
+    T: sqlx::Encode<'a, Sqlite> + sqlx::Type<Sqlite> + 'a,
+{
     sql.push("(").push(column).push(" IN (");
     let mut list = sql.separated(", ");
-    for urn in urns {
-        list.push_bind(urn.as_str());
+    for value in values {
+        list.push_bind(value);
     }
     sql.push("))");
+}
+
+fn push_joined(
+    sql: &mut QueryBuilder<Sqlite>,
+    filters: &[TokenFilter],
+    operator: &str,
+    of_nothing: &str,
+) {
+    sql.push("(");
+    if filters.is_empty() {
+        sql.push(of_nothing);
+    }
+    for (number, filter) in filters.iter().enumerate() {
+        sql.push(if number == 0 { "" } else { operator });
+        push_filter(sql, filter);
+    }
+    sql.push(")");
 }

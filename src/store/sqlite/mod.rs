@@ -6,6 +6,7 @@ mod error;
 mod filter;
 mod open;
 mod policies;
+mod revoke;
 mod row;
 mod tokens;
 mod write;

@@ -115,7 +115,7 @@ async fn write_ahead(connection: &mut SqliteConnection) -> Result<(), StoreError
 
 /// Brings the schema up to date, all or nothing. `Migrator::run` knows no lock for SQLite; here it is
 /// that of a writing transaction: one process does it, while others wait and then find it done.
-async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(unavailable)?;
     transaction.ensure_migrations_table(TABLE).await.map_err(StoreError::unavailable)?;
     let applied =

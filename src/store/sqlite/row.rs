@@ -6,6 +6,7 @@ use std::{error::Error, str::FromStr};
 use sqlx::{Decode, Row, Sqlite, Type, sqlite::SqliteRow};
 
 use crate::{
+    actor::{User, UserKind},
     backend::StoreError,
     clock::Timestamp,
     token::{LastUse, Revocation, RevocationRule, RuleScope, TokenId, TokenRecord},
@@ -62,6 +63,16 @@ fn required<T>(value: Option<T>, column: &'static str) -> Result<T, StoreError> 
     value.ok_or(StoreError::Corrupt { what: column, source: None })
 }
 
+/// The id in a row of `tokens`.
+pub(super) fn token_id(row: &SqliteRow) -> Result<TokenId, StoreError> {
+    required(id(row, "tokens.id")?, "tokens.id")
+}
+
+/// How an id is stored.
+pub(super) fn bytes(id: &TokenId) -> &[u8] {
+    id.as_bytes()
+}
+
 /// The token in a whole row of `tokens`.
 pub(super) fn token(row: &SqliteRow) -> Result<TokenRecord, StoreError> {
     let last_used = time(row, "tokens.last_used_at")?
@@ -77,7 +88,7 @@ pub(super) fn token(row: &SqliteRow) -> Result<TokenRecord, StoreError> {
         .map(|at| Ok(Revocation { at, by: parsed(row, "tokens.revoked_by")? }))
         .transpose()?;
     Ok(TokenRecord {
-        id: required(id(row, "tokens.id")?, "tokens.id")?,
+        id: token_id(row)?,
         name: value(row, "tokens.name")?,
         description: value(row, "tokens.description")?,
         actor: parsed(row, "tokens.actor")?,
@@ -98,6 +109,38 @@ pub(super) fn token(row: &SqliteRow) -> Result<TokenRecord, StoreError> {
         revoked,
     })
 }
+
+/// The user in a whole row of `users`.
+pub(super) fn user(row: &SqliteRow) -> Result<User, StoreError> {
+    let kind = match value(row, "users.kind")? {
+        PERSON => UserKind::Person,
+        SERVICE_ACCOUNT => UserKind::ServiceAccount,
+        _ => return Err(StoreError::Corrupt { what: "users.kind", source: None }),
+    };
+    let mut user = User::new(parsed(row, "users.urn")?).kind(kind);
+    user.info.display_name = value(row, "users.display_name")?;
+    user.info.title = value(row, "users.title")?;
+    user.info.email = value(row, "users.email")?;
+    user.info.first_name = value(row, "users.first_name")?;
+    user.info.last_name = value(row, "users.last_name")?;
+    user.removed = value(row, "users.removed")?;
+    user.suspended = value(row, "users.suspended")?;
+    user.created_at = time(row, "users.created_at")?;
+    user.created_by = optional(row, "users.created_by")?;
+    user.updated_at = time(row, "users.updated_at")?;
+    Ok(user)
+}
+
+/// How a kind of users is stored.
+pub(super) fn user_kind(kind: UserKind) -> &'static str {
+    match kind {
+        UserKind::Person => PERSON,
+        UserKind::ServiceAccount => SERVICE_ACCOUNT,
+    }
+}
+
+const PERSON: &str = "person";
+const SERVICE_ACCOUNT: &str = "service_account";
 
 /// The rule in a whole row of `revocation_rules`.
 pub(super) fn rule(row: &SqliteRow) -> Result<RevocationRule, StoreError> {

@@ -6,7 +6,9 @@ use super::{
     SqliteStore,
     error::{not_added, unavailable},
     filter::{push_page, push_selection},
-    row,
+    revoke,
+    row::{self, bytes},
+    write::Write,
 };
 use crate::{
     actor::Urn,
@@ -14,7 +16,7 @@ use crate::{
     clock::Timestamp,
     feed::Change,
     store::check,
-    token::{LastUse, RevocationRule, TokenId, TokenRecord, TokenType},
+    token::{LastUse, Revocation, RevocationRule, TokenId, TokenRecord, TokenType},
     token_service::{Retention, RuleSubject, TokenLookup, TokenPage, TokenQuery, TokenStore},
 };
 
@@ -57,6 +59,13 @@ impl TokenStore for SqliteStore {
             check::record(record)?;
             let mut write = self.write().await?;
             insert(write.connection(), INSERT, record).await.map_err(not_added)?;
+            // Nobody else writes until this is committed, so it is as true then.
+            if let Some(parent) = &record.parent
+                && revoke::revocation(write.connection(), parent).await?.is_some()
+            {
+                return Err(StoreError::ParentRevoked);
+            }
+            settle(&mut write, &record.id).await?;
             write.commit().await
         })
     }
@@ -65,12 +74,20 @@ impl TokenStore for SqliteStore {
         Box::pin(async move {
             records.iter().try_for_each(check::record)?;
             let mut write = self.write().await?;
-            let mut added = 0;
+            let mut added = Vec::new();
             for record in records {
-                added += insert(write.connection(), IMPORT, record).await.map_err(unavailable)?;
+                let rows = insert(write.connection(), IMPORT, record).await.map_err(unavailable)?;
+                if rows > 0 {
+                    added.push(record);
+                }
+            }
+            for record in &added {
+                for id in record.parent.iter().chain([&record.id]) {
+                    settle(&mut write, id).await?;
+                }
             }
             write.commit().await?;
-            Ok(added)
+            Ok(added.len().try_into().unwrap_or(u64::MAX))
         })
     }
 
@@ -82,17 +99,10 @@ impl TokenStore for SqliteStore {
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             let mut write = self.write().await?;
-            let revoked = sqlx::query(
-                "UPDATE tokens SET revoked_at = ?, revoked_by = ?
-                 WHERE id = ? AND revoked_at IS NULL",
-            )
-            .bind(at.as_millis())
-            .bind(by.as_str())
-            .bind(bytes(id))
-            .execute(write.connection())
-            .await
-            .map_err(unavailable)?;
-            write.end_with(revoked.rows_affected() > 0, &Change::Token(*id)).await
+            let revocation = Revocation { at, by: by.clone() };
+            let revoked = revoke::revoke(&mut write, id, &revocation).await?;
+            write.commit().await?;
+            Ok(revoked)
         })
     }
 
@@ -114,9 +124,11 @@ impl TokenStore for SqliteStore {
             .execute(write.connection())
             .await
             .map_err(unavailable)?;
-            let change = Change::Rule(rule.scope.clone());
-            write.end_with(written.rows_affected() > 0, &change).await?;
-            Ok(())
+            if written.rows_affected() > 0 {
+                write.announce(&Change::Rule(rule.scope.clone())).await?;
+                revoke::revoke_children_of_covered(&mut write, rule).await?;
+            }
+            write.commit().await
         })
     }
 
@@ -182,8 +194,12 @@ impl TokenStore for SqliteStore {
     }
 }
 
-fn bytes(id: &TokenId) -> &[u8] {
-    id.as_bytes()
+/// If the token is revoked, revokes what was made with it and is there already, or came with it.
+async fn settle(write: &mut Write<'_>, id: &TokenId) -> Result<(), StoreError> {
+    match revoke::revocation(write.connection(), id).await? {
+        Some(revocation) => revoke::revoke_children(write, id, &revocation).await,
+        None => Ok(()),
+    }
 }
 
 /// Adds a record by one of the two statements below, and returns how many rows that were.
@@ -297,8 +313,7 @@ mod tests {
 
     async fn plan(sql: &str) -> Vec<String> {
         let mut connection = SqliteConnection::connect(":memory:").await.unwrap();
-        let schema = include_str!("../migrations/sqlite/0001_initial.sql");
-        sqlx::raw_sql(schema).execute(&mut connection).await.unwrap();
+        super::super::open::migrate(&mut connection).await.unwrap();
         let rows = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")))
             .fetch_all(&mut connection)
             .await

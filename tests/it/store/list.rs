@@ -4,13 +4,24 @@ use tower_pat::{
     backend::StoreError,
     clock::Timestamp,
     token::{Revocation, TokenId, TokenRecord},
-    token_service::{TokenFilter, TokenPage, TokenQuery, TokenSort, TokenStore},
+    token_service::{
+        TextTest, TimeTest, TokenFilter, TokenOptional, TokenPage, TokenQuery, TokenSort,
+        TokenStore, TokenTextField, TokenTimeField,
+    },
 };
 
 use super::{Fixture, at, id, record, user};
 
 fn not(filter: TokenFilter) -> TokenFilter {
     TokenFilter::Not(Box::new(filter))
+}
+
+fn text(field: TokenTextField, test: TextTest, value: &str) -> TokenFilter {
+    TokenFilter::text(field, test, value)
+}
+
+fn created_before(seconds: i64) -> TokenFilter {
+    TokenFilter::time(TokenTimeField::CreatedAt, TimeTest::Before, at(seconds))
 }
 
 async fn ids(store: &impl TokenStore, query: TokenQuery) -> Vec<TokenId> {
@@ -35,10 +46,12 @@ pub(super) async fn every_filter_holds_for_the_right_tokens(fixture: &impl Fixtu
     let store = fixture.handle().await;
     let mut one = record(1);
     one.name = "Nightly_Build 100%".into();
+    one.description = Some("What\u{0}for \u{202e}X".into());
     one.owner = user("bob");
     one.expires_at = Some(at(300));
     let mut two = record(2);
     two.name = "Ärger".into();
+    two.description = Some(String::new());
     two.actor = user("service");
     two.created_at = at(101);
     two.expires_at = Some(at(300));
@@ -47,8 +60,16 @@ pub(super) async fn every_filter_holds_for_the_right_tokens(fixture: &impl Fixtu
     for record in [&one, &two, &three] {
         store.insert(record).await.unwrap();
     }
-    let contains = |text: &str| TokenFilter::NameContains(text.into());
+    let name = |test, value: &str| text(TokenTextField::Name, test, value);
+    let contains = |value: &str| name(TextTest::Contains, value);
+    let description = |test, value: &str| text(TokenTextField::Description, test, value);
+    let owner = |test, value: &str| text(TokenTextField::Owner, test, value);
+    let actor = |test, value: &str| text(TokenTextField::Actor, test, value);
+    let created = |test, seconds| TokenFilter::time(TokenTimeField::CreatedAt, test, at(seconds));
+    let expires = |test, seconds| TokenFilter::time(TokenTimeField::ExpiresAt, test, at(seconds));
     let cases = [
+        (TokenFilter::Id(vec![id(3), id(9), id(1)]), vec![1, 3]),
+        (TokenFilter::Id(vec![]), vec![]),
         (TokenFilter::Actor(vec![user("service"), user("nobody")]), vec![2]),
         (TokenFilter::Actor(vec![]), vec![]),
         (TokenFilter::Owner(vec![user("bob")]), vec![1]),
@@ -59,12 +80,50 @@ pub(super) async fn every_filter_holds_for_the_right_tokens(fixture: &impl Fixtu
         (contains("Ärger"), vec![2]),
         (contains("ärger"), vec![]),
         (contains(""), vec![1, 2, 3]),
-        (TokenFilter::CreatedBefore(at(101)), vec![1, 3]),
+        (name(TextTest::Equals, "Ärger"), vec![2]),
+        (name(TextTest::Equals, "ÄRGER"), vec![]),
+        (name(TextTest::EqualsIgnoreCase, "ÄRGER"), vec![2]),
+        (name(TextTest::EqualsIgnoreCase, "ärger"), vec![]),
+        (name(TextTest::EqualsIgnoreCase, "nightly_build 100"), vec![]),
+        (name(TextTest::StartsWith, "NIGHTLY"), vec![1]),
+        (name(TextTest::StartsWith, "ightly"), vec![]),
+        (name(TextTest::StartsWith, ""), vec![1, 2, 3]),
+        (name(TextTest::EndsWith, "RGER"), vec![2]),
+        (name(TextTest::EndsWith, "0%"), vec![1]),
+        (name(TextTest::EndsWith, "100"), vec![]),
+        (name(TextTest::EndsWith, "a token 3"), vec![]),
+        (name(TextTest::EndsWith, ""), vec![1, 2, 3]),
+        (description(TextTest::Contains, ""), vec![1, 2]),
+        (description(TextTest::EndsWith, ""), vec![1, 2]),
+        (description(TextTest::Equals, ""), vec![2]),
+        (description(TextTest::Contains, "what\u{0}FOR"), vec![1]),
+        (description(TextTest::StartsWith, "what\u{0}for"), vec![1]),
+        (description(TextTest::EndsWith, "\u{0}for \u{202e}x"), vec![1]),
+        (owner(TextTest::Equals, "urn:li:corpuser:bob"), vec![1]),
+        (owner(TextTest::Equals, "urn:li:corpuser:Bob"), vec![]),
+        (owner(TextTest::EndsWith, ":Bob"), vec![1]),
+        (actor(TextTest::Contains, "SERV"), vec![2]),
+        (actor(TextTest::Equals, "no urn at all' OR 1 --"), vec![]),
+        (created_before(101), vec![1, 3]),
+        (created(TimeTest::AtOrBefore, 100), vec![1, 3]),
+        (created(TimeTest::At, 101), vec![2]),
+        (created(TimeTest::AtOrAfter, 101), vec![2]),
+        (created(TimeTest::After, 101), vec![]),
+        (expires(TimeTest::Before, 301), vec![1, 2]),
+        (expires(TimeTest::AtOrBefore, 300), vec![1, 2]),
+        (expires(TimeTest::At, 300), vec![1, 2]),
+        (expires(TimeTest::AtOrAfter, 300), vec![1, 2]),
+        (expires(TimeTest::After, 300), vec![]),
+        (TokenFilter::Has(TokenOptional::ExpiresAt), vec![1, 2]),
+        (TokenFilter::Has(TokenOptional::Description), vec![1, 2]),
         (TokenFilter::EndsBefore(at(200)), vec![]),
         (TokenFilter::EndsBefore(at(201)), vec![2]),
         (TokenFilter::EndsBefore(at(301)), vec![1, 2]),
         (TokenFilter::AnyOf(vec![]), vec![]),
         (TokenFilter::AnyOf(vec![contains("%"), TokenFilter::EndsBefore(at(201))]), vec![1, 2]),
+        (TokenFilter::AllOf(vec![]), vec![1, 2, 3]),
+        (TokenFilter::AllOf(vec![contains("%"), TokenFilter::EndsBefore(at(201))]), vec![]),
+        (TokenFilter::AllOf(vec![contains("R"), TokenFilter::EndsBefore(at(201))]), vec![2]),
     ];
     for (filter, expected) in cases {
         let expected: Vec<_> = expected.into_iter().map(id).collect();
@@ -78,7 +137,7 @@ pub(super) async fn every_filter_holds_for_the_right_tokens(fixture: &impl Fixtu
         assert_eq!(opposite, [id(1), id(2), id(3)], "not {filter:?}");
     }
     let both = TokenQuery::default()
-        .filter(TokenFilter::CreatedBefore(at(101)))
+        .filter(created_before(101))
         .filter(not(TokenFilter::Owner(vec![user("bob")])));
     assert_eq!(ids(&store, both).await, [id(3)]);
 }
@@ -136,7 +195,7 @@ pub(super) async fn pages_do_not_overlap(fixture: &impl Fixture) {
 
 pub(super) async fn a_query_that_is_too_large_is_refused(fixture: &impl Fixture) {
     let store = fixture.handle().await;
-    let one = TokenFilter::CreatedBefore(at(0));
+    let one = created_before(0);
     let deep = (0..16).fold(one.clone(), |filter, _| not(filter));
     let wide = TokenFilter::AnyOf(vec![one.clone(); 500]);
     for filter in [deep, wide] {
@@ -155,7 +214,7 @@ pub(super) async fn any_list_is_what_the_filters_say<F: Fixture>(_: &F) {
     let runtime = Handle::current();
     let strategy = (vec(records(), 0..12), vec(queries(), 1..6));
     let mut runner = TestRunner::new(ProptestConfig {
-        cases: 60,
+        cases: 100,
         failure_persistence: None,
         ..ProptestConfig::default()
     });
@@ -214,10 +273,12 @@ fn numbered(mut records: Vec<TokenRecord>) -> Vec<TokenRecord> {
 
 fn records() -> impl Strategy<Value = TokenRecord> {
     let times = (0..4_i64, option::of(2..6_i64), option::of(0..6_i64), prop::bool::weighted(0.2));
-    (names(), people(), people(), times).prop_map(|(name, actor, owner, times)| {
+    let names = (names(), option::of(names()));
+    (names, people(), people(), times).prop_map(|((name, description), actor, owner, times)| {
         let (created_at, expires_at, valid_until, revoked) = times;
         let mut record = record(0);
         record.name = name;
+        record.description = description;
         record.actor = user(actor);
         record.owner = user(owner);
         record.created_at = at(created_at);
@@ -243,19 +304,62 @@ fn queries() -> impl Strategy<Value = TokenQuery> {
 fn filters() -> impl Strategy<Value = TokenFilter> {
     let urns = || vec(people().prop_map(user), 0..3);
     let leaf = prop_oneof![
+        vec((0..13_u64).prop_map(id), 0..3).prop_map(TokenFilter::Id),
+        prop::sample::select(vec![TokenOptional::ExpiresAt, TokenOptional::Description])
+            .prop_map(TokenFilter::Has),
         urns().prop_map(TokenFilter::Actor),
         urns().prop_map(TokenFilter::Owner),
-        names().prop_map(TokenFilter::NameContains),
-        (0..5_i64).prop_map(|seconds| TokenFilter::CreatedBefore(at(seconds))),
+        texts(),
+        times(),
         (0..7_i64).prop_map(|seconds| TokenFilter::EndsBefore(at(seconds))),
     ];
     leaf.prop_recursive(4, 16, 3, |inner| {
-        prop_oneof![inner.clone().prop_map(not), vec(inner, 0..3).prop_map(TokenFilter::AnyOf),]
+        prop_oneof![
+            inner.clone().prop_map(not),
+            vec(inner.clone(), 0..3).prop_map(TokenFilter::AnyOf),
+            vec(inner, 0..3).prop_map(TokenFilter::AllOf),
+        ]
     })
 }
 
+fn texts() -> impl Strategy<Value = TokenFilter> {
+    let tests = prop::sample::select(vec![
+        TextTest::Contains,
+        TextTest::Equals,
+        TextTest::EqualsIgnoreCase,
+        TextTest::StartsWith,
+        TextTest::EndsWith,
+    ]);
+    let named =
+        (prop::sample::select(vec![TokenTextField::Name, TokenTextField::Description]), names());
+    let of_people = (
+        prop::sample::select(vec![TokenTextField::Actor, TokenTextField::Owner]),
+        (people(), 0..24_usize, any::<bool>()).prop_map(|(name, skip, upper)| {
+            // A urn, or its end, in either case.
+            let urn = user(name).to_string();
+            let end: String = urn.chars().skip(skip).collect();
+            if upper { end.to_ascii_uppercase() } else { end }
+        }),
+    );
+    (tests, prop_oneof![named, of_people])
+        .prop_map(|(test, (field, value))| TokenFilter::text(field, test, value))
+}
+
+fn times() -> impl Strategy<Value = TokenFilter> {
+    let fields = prop::sample::select(vec![TokenTimeField::CreatedAt, TokenTimeField::ExpiresAt]);
+    let tests = prop::sample::select(vec![
+        TimeTest::Before,
+        TimeTest::AtOrBefore,
+        TimeTest::At,
+        TimeTest::AtOrAfter,
+        TimeTest::After,
+    ]);
+    (fields, tests, 0..7_i64)
+        .prop_map(|(field, test, seconds)| TokenFilter::time(field, test, at(seconds)))
+}
+
 fn names() -> impl Strategy<Value = String> {
-    "[aAbÄä%_\u{0}]{0,3}"
+    "[aAbÄäſ%_'\"\\\\\u{0}\u{202e}\u{1F600}]{0,3}"
 }
 
 fn people() -> impl Strategy<Value = &'static str> {
