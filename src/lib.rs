@@ -59,6 +59,7 @@
 //! | [`require`] | layer 2: what it may do |
 //! | [`token`] | what a token is: claims, text, keys, id, lifetime, record |
 //! | [`token_service`] | making, verifying, revoking and listing tokens |
+//! | [`access`] | who may manage tokens, service accounts, policies and users |
 //! | [`actor`] | who asks: urns, actors, and the directory that knows them |
 //! | [`policy`] | what is granted: privileges, policies, decisions |
 //! | [`store`] | where it all lives: in memory, or in SQLite |
@@ -87,6 +88,7 @@ compile_error!(
     "tower-pat needs a signature backend: turn on the feature `aws-lc-rs` (the default) or `rust-crypto`"
 );
 
+pub mod access;
 pub mod actor;
 pub mod authenticate;
 #[cfg(feature = "axum")]
@@ -109,6 +111,7 @@ pub mod token;
 pub mod token_service;
 
 pub use self::{
+    access::Access,
     authenticate::{AuthenticateLayer, Authentication, Authenticator},
     config::Config,
     policy::Privilege,

@@ -233,12 +233,26 @@ fn applies(
         .and(allows_sub_resources(policy, sub_resources))
 }
 
+/// Why a policy does not apply to the actor, in DataHub's words where it has any; `None` if it does.
+pub(crate) fn why_not(policy: &Policy, actor: &Actor, resource: Option<&Resource>) -> Option<String> {
+    if policy.is_inactive() {
+        return Some("Inactive Policy".to_owned());
+    }
+    let because = |truth, no: &str| match truth {
+        Truth::True => None,
+        Truth::False => Some(no.to_owned()),
+        Truth::Unknown(facts) => Some(format!("Not known of the resource: {facts}")),
+    };
+    because(matches_actor(&policy.actors, actor, resource), "Actor did not match")
+        .or_else(|| because(matches_resource(policy, resource), "Resource does not match"))
+}
+
 fn matches_actor(filter: &ActorFilter, actor: &Actor, resource: Option<&Resource>) -> Truth {
     Truth::from(names_actor(filter, actor)).or(matches_owner(filter, actor, resource))
 }
 
 /// Whether the policy is for the actor whatever the resource.
-pub(super) fn names_actor(filter: &ActorFilter, actor: &Actor) -> bool {
+pub(crate) fn names_actor(filter: &ActorFilter, actor: &Actor) -> bool {
     filter.all_users
         || filter.users.iter().any(|user| user == actor.urn().as_str())
         || (filter.all_groups && actor.groups().len() > 0)

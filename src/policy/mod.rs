@@ -87,6 +87,7 @@ mod resource;
 mod source;
 mod truth;
 
+pub(crate) use self::engine::{names_actor, why_not};
 pub use self::{
     decision::Decision,
     engine::{AuthorizedActors, PolicyEngine, evaluate},

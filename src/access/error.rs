@@ -1,0 +1,284 @@
+use std::borrow::Cow;
+
+use crate::{
+    actor::{Urn, UrnError},
+    backend::{StoreError, chain},
+    policy::InvalidPolicyError,
+    random::RandomError,
+    rejection::{Rejection, RejectionCode},
+    token::{KeyError, LifetimeError, ParseTokenIdError, TokenType},
+    token_service::MintError,
+};
+
+/// Why an operation was not done. What is shown is DataHub's own text where it has one.
+///
+/// An outage is [`Unavailable`](Self::Unavailable) and never a refusal.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AccessError {
+    /// Nobody asks.
+    #[error("Unauthorized to perform this action: nobody is authenticated")]
+    NotAuthenticated,
+    /// The token by which the request was made, and which the new one is to be made with, has been
+    /// revoked or is over.
+    #[error("Unauthorized to perform this action: the token of this request is no longer good")]
+    CredentialOver,
+    /// The caller may not do it. Also the answer to a caller who may not manage tokens, for every
+    /// token that is not theirs and for those that do not exist.
+    #[error("{message}")]
+    Forbidden {
+        /// What the caller is told.
+        message: &'static str,
+    },
+    /// The lifetime is not one of those allowed.
+    #[error(transparent)]
+    Lifetime(#[from] LifetimeError),
+    /// The type is not one that is made on request.
+    #[error("Unsupported AccessTokenType {0} provided")]
+    UnsupportedTokenType(TokenType),
+    /// Nobody may act as this by a token: the system actor, and `anonymous`.
+    #[error("No access token can act as {0}")]
+    ReservedActor(Urn),
+    /// Only users, service accounts among them, act by tokens and hold privileges.
+    #[error("Not the urn of a user: {0}")]
+    NotAUser(Urn),
+    /// The actor of a `SERVICE_ACCOUNT` token is none.
+    #[error(
+        "Failed to validate service account. Root cause: The specified URN is not a service \
+         account: {0}"
+    )]
+    NotAServiceAccount(Urn),
+    /// A text is too long, too short, or blank.
+    #[error("{what} must have {least} to {most} characters, and not be blank")]
+    Text {
+        /// Which text.
+        what: &'static str,
+        /// How many characters it must have, in Unicode scalar values.
+        least: usize,
+        /// How many it may have.
+        most: usize,
+    },
+    /// A page is too large, or too far behind.
+    #[error("{what} must be at most {most}")]
+    Page {
+        /// `start` or `count`.
+        what: &'static str,
+        /// The greatest value there is.
+        most: u32,
+    },
+    /// The policy has a field or a condition that none has.
+    #[error("The policy is not valid: {0}")]
+    Policy(#[from] InvalidPolicyError),
+    /// The urn is not that of a policy.
+    #[error("Not the urn of a policy: {0}")]
+    NotAPolicy(Urn),
+    /// There is no such role.
+    #[error("Role {0} does not exist")]
+    UnknownRole(Urn),
+    /// A text is not a urn.
+    #[error("Not a valid urn: {0}")]
+    Urn(#[from] UrnError),
+    /// A text is not the id of a token.
+    #[error("Not the id of an access token: {0}")]
+    TokenId(#[from] ParseTokenIdError),
+    /// The store does not take such a request, whatever is in it.
+    #[error("{0}")]
+    Invalid(StoreError),
+    /// There is no such token, or it was revoked.
+    #[error("Access token no longer exists")]
+    TokenNotFound,
+    /// The request was not made with a token that is stored.
+    #[error("This request was not made with a stored access token")]
+    NoCurrentToken,
+    /// There is no such service account.
+    #[error("Service account not found: {0}")]
+    ServiceAccountNotFound(Urn),
+    /// There is no such user.
+    #[error("User not found: {0}")]
+    UserNotFound(Urn),
+    /// There is no such policy.
+    #[error("Policy not found: {0}")]
+    PolicyNotFound(Urn),
+    /// What is to be made is there already.
+    #[error("A record with this key exists already")]
+    Conflict,
+    /// There is nothing to revoke. A fault of the server for DataHub, and so here.
+    #[error("Failed to revoke access token. Root cause: Access token no longer exists")]
+    NothingToRevoke,
+    /// The token could not be signed.
+    #[error("The access token could not be signed")]
+    Key(#[source] KeyError),
+    /// There are no random bytes.
+    #[error("The server has no random bytes")]
+    Random(#[from] RandomError),
+    /// Something that is stored cannot be understood.
+    #[error("Something that is stored cannot be read")]
+    Corrupt(#[source] StoreError),
+    /// A store or the facts of a resource cannot be read at the moment, so nothing is decided, or
+    /// nothing was done.
+    #[error("It cannot be found out at the moment; please try again")]
+    Unavailable(#[source] StoreError),
+}
+
+/// What kind of answer an [`AccessError`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AccessErrorKind {
+    /// 401: it is not known who asks, or no longer.
+    Unauthenticated,
+    /// 403 (DataHub: `UNAUTHORIZED`): they may not.
+    Forbidden,
+    /// 400 (`BAD_REQUEST`): it makes no sense, whoever asks.
+    BadRequest,
+    /// 404 (`NOT_FOUND`): what it is about is not there.
+    NotFound,
+    /// 409 (`CONFLICT`): it is there already.
+    Conflict,
+    /// 503 (`SERVICE_UNAVAILABLE`): it is not known at the moment.
+    Unavailable,
+    /// 500 (`SERVER_ERROR`).
+    Internal,
+}
+
+impl AccessErrorKind {
+    /// The HTTP status, which is the `code` of DataHub's GraphQL errors, too.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Unauthenticated => 401,
+            Self::Forbidden => 403,
+            Self::BadRequest => 400,
+            Self::NotFound => 404,
+            Self::Conflict => 409,
+            Self::Unavailable => 503,
+            Self::Internal => 500,
+        }
+    }
+}
+
+impl AccessError {
+    /// What kind of answer it is.
+    #[must_use]
+    pub const fn kind(&self) -> AccessErrorKind {
+        match self {
+            Self::NotAuthenticated | Self::CredentialOver => AccessErrorKind::Unauthenticated,
+            Self::Forbidden { .. } => AccessErrorKind::Forbidden,
+            Self::Lifetime(_)
+            | Self::UnsupportedTokenType(_)
+            | Self::ReservedActor(_)
+            | Self::NotAUser(_)
+            | Self::NotAServiceAccount(_)
+            | Self::Text { .. }
+            | Self::Page { .. }
+            | Self::Policy(_)
+            | Self::NotAPolicy(_)
+            | Self::UnknownRole(_)
+            | Self::Urn(_)
+            | Self::TokenId(_)
+            | Self::Invalid(_) => AccessErrorKind::BadRequest,
+            Self::TokenNotFound
+            | Self::NoCurrentToken
+            | Self::ServiceAccountNotFound(_)
+            | Self::UserNotFound(_)
+            | Self::PolicyNotFound(_) => AccessErrorKind::NotFound,
+            Self::Conflict => AccessErrorKind::Conflict,
+            Self::NothingToRevoke | Self::Key(_) | Self::Random(_) | Self::Corrupt(_) => {
+                AccessErrorKind::Internal
+            }
+            Self::Unavailable(_) => AccessErrorKind::Unavailable,
+        }
+    }
+
+    /// The text that is shown, for those who keep it.
+    #[must_use]
+    pub fn message(&self) -> Cow<'static, str> {
+        match self {
+            Self::Forbidden { message } => Cow::Borrowed(message),
+            other => Cow::Owned(other.to_string()),
+        }
+    }
+}
+
+impl From<StoreError> for AccessError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::AlreadyExists => Self::Conflict,
+            StoreError::ParentRevoked => Self::CredentialOver,
+            StoreError::Invalid(_) => Self::Invalid(error),
+            StoreError::Corrupt { .. } => Self::Corrupt(error),
+            StoreError::Unavailable(_) => Self::Unavailable(error),
+        }
+    }
+}
+
+impl From<MintError> for AccessError {
+    fn from(error: MintError) -> Self {
+        match error {
+            MintError::Lifetime(error) => Self::Lifetime(error),
+            // The only end that is set here is that of the token it is made with.
+            MintError::Over(_) => Self::CredentialOver,
+            MintError::ReservedActor(urn) => Self::ReservedActor(urn),
+            MintError::NotAUser(urn) => Self::NotAUser(urn),
+            MintError::Key(error) => Self::Key(error),
+            MintError::Random(error) => Self::Random(error),
+            MintError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<&AccessError> for Rejection {
+    fn from(error: &AccessError) -> Self {
+        let code = match (error, error.kind()) {
+            (AccessError::NotAuthenticated, _) => return Self::missing_token(),
+            (_, AccessErrorKind::Unauthenticated) => RejectionCode::TokenRevoked,
+            (_, AccessErrorKind::Forbidden) => RejectionCode::PrivilegeMissing,
+            (_, AccessErrorKind::BadRequest) => RejectionCode::BadRequest,
+            (_, AccessErrorKind::NotFound) => RejectionCode::NotFound,
+            (_, AccessErrorKind::Conflict) => RejectionCode::Conflict,
+            (_, AccessErrorKind::Unavailable) => RejectionCode::Unavailable,
+            (_, AccessErrorKind::Internal) => RejectionCode::Internal,
+        };
+        Self::new(code, error.message())
+    }
+}
+
+impl From<AccessError> for Rejection {
+    fn from(error: AccessError) -> Self {
+        if matches!(error.kind(), AccessErrorKind::Unavailable | AccessErrorKind::Internal) {
+            tracing::error!(cause = %chain(&error), "an operation could not be done");
+        }
+        Self::from(&error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_is_never_a_refusal() {
+        let error = AccessError::from(StoreError::unavailable("the disk is on fire"));
+        assert_eq!(error.kind(), AccessErrorKind::Unavailable);
+        let error = AccessError::from(MintError::Store(StoreError::unavailable("down")));
+        assert_eq!(error.kind(), AccessErrorKind::Unavailable);
+        assert!(!error.to_string().contains("down"), "{error}");
+    }
+
+    #[test]
+    fn a_kind_is_the_status_of_the_rejection() {
+        let alice = Urn::corpuser("alice").unwrap();
+        for error in [
+            AccessError::NotAuthenticated,
+            AccessError::CredentialOver,
+            AccessError::Forbidden { message: "no" },
+            AccessError::NotAUser(alice.clone()),
+            AccessError::UserNotFound(alice),
+            AccessError::Conflict,
+            AccessError::NothingToRevoke,
+            AccessError::from(StoreError::unavailable("down")),
+        ] {
+            let rejection = Rejection::from(&error);
+            assert_eq!(rejection.status().as_u16(), error.kind().status(), "{error}");
+        }
+    }
+}
