@@ -60,6 +60,7 @@
 //! | [`token`] | what a token is: claims, text, keys, id, lifetime, record |
 //! | [`token_service`] | making, verifying, revoking and listing tokens |
 //! | [`access`] | who may manage tokens, service accounts, policies and users |
+//! | `rest` | managing tokens over HTTP, introspection and revocation for other services |
 //! | [`actor`] | who asks: urns, actors, and the directory that knows them |
 //! | [`policy`] | what is granted: privileges, policies, decisions |
 //! | [`store`] | where it all lives: in memory, or in SQLite |
@@ -77,6 +78,7 @@
 //! | `sqlite` | | `store::SqliteStore` |
 //! | `axum` | | extractors, and refusals as responses |
 //! | `tonic` | | `NamedService` for the layered services, so that `add_service` takes them |
+//! | `rest` | | `rest::RestService`: tokens over HTTP, with introspection and revocation |
 //! | `full` | | all of them |
 //!
 //! One of the signature backends must be on. gRPC is recognised and answered without any feature.
@@ -106,6 +108,8 @@ pub mod policy;
 pub mod random;
 pub mod rejection;
 pub mod require;
+#[cfg(feature = "rest")]
+pub mod rest;
 pub mod store;
 pub mod token;
 pub mod token_service;

@@ -6,9 +6,7 @@ use super::{
 };
 use crate::{
     actor::{Actor, Urn},
-    policy::{
-        Candidates, PolicyEngine, PolicyOptions, Privilege, Resource, names_actor, why_not,
-    },
+    policy::{Candidates, PolicyEngine, PolicyOptions, Privilege, Resource, names_actor, why_not},
 };
 
 /// Whose privileges to list, and on what.

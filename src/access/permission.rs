@@ -153,7 +153,9 @@ impl Rules {
             }
             Op::ReadTokenByText => manages_tokens(auth),
             Op::Introspect { actor, owner } => {
-                actor == me || owner == Some(me) || is_granted(auth, Api::Read, TokenId::ENTITY_TYPE)
+                actor == me
+                    || owner == Some(me)
+                    || is_granted(auth, Api::Read, TokenId::ENTITY_TYPE)
             }
             Op::RevokeTokens { whose: TokensOf::Owner(urn) | TokensOf::Actor(urn) } => {
                 manages_tokens(auth) || urn == me
@@ -162,7 +164,9 @@ impl Rules {
             | Op::CreateServiceAccount
             | Op::ReadServiceAccount
             | Op::ListServiceAccounts
-            | Op::DeleteServiceAccount => auth.privileges().holds(&Privilege::MANAGE_SERVICE_ACCOUNTS),
+            | Op::DeleteServiceAccount => {
+                auth.privileges().holds(&Privilege::MANAGE_SERVICE_ACCOUNTS)
+            }
             Op::ListPolicies
             | Op::CreatePolicy
             | Op::UpdatePolicy

@@ -104,7 +104,10 @@ impl Access {
             manage_global_settings: holds(&[Privilege::MANAGE_GLOBAL_SETTINGS]),
             manage_ownership_types: holds(&[Privilege::MANAGE_GLOBAL_OWNERSHIP_TYPES]),
             manage_global_announcements: holds(&[Privilege::MANAGE_GLOBAL_ANNOUNCEMENTS]),
-            create_business_attributes: holds(&[Privilege::CREATE_BUSINESS_ATTRIBUTE, Privilege::MANAGE_BUSINESS_ATTRIBUTE]),
+            create_business_attributes: holds(&[
+                Privilege::CREATE_BUSINESS_ATTRIBUTE,
+                Privilege::MANAGE_BUSINESS_ATTRIBUTE,
+            ]),
             manage_business_attributes: holds(&[Privilege::MANAGE_BUSINESS_ATTRIBUTE]),
             manage_structured_properties: manages("structuredProperty"),
             view_structured_properties_page: holds(&[Privilege::VIEW_STRUCTURED_PROPERTIES_PAGE]),

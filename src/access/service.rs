@@ -12,7 +12,7 @@ use crate::{
     policy::{PolicyStore, ResourceFacts},
     random::RandomSource,
     store::Store,
-    token::LifetimePolicy,
+    token::{LifetimePolicy, TokenId},
     token_service::TokenService,
 };
 
@@ -85,6 +85,18 @@ impl Access {
     #[must_use]
     pub fn lifetimes(&self) -> &LifetimePolicy {
         self.inner.tokens.lifetimes()
+    }
+
+    /// What time it is, by the clock that dates of tokens are compared with.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.inner.now()
+    }
+
+    /// The id of a token's text in this deployment, whether or not there is such a token.
+    #[must_use]
+    pub fn token_id(&self, text: &str) -> TokenId {
+        self.inner.tokens.id_of(text)
     }
 
     pub(super) fn parts(&self) -> &Inner {

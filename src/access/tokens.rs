@@ -246,11 +246,7 @@ impl Access {
     /// # Errors
     ///
     /// [`AccessError`]; then none was revoked.
-    pub async fn revoke_tokens(
-        &self,
-        caller: &Caller,
-        whose: TokensOf,
-    ) -> Result<(), AccessError> {
+    pub async fn revoke_tokens(&self, caller: &Caller, whose: TokensOf) -> Result<(), AccessError> {
         let operation = Operation::RevokeTokens { whose: &whose };
         let auth = self.parts().permit(caller, operation).await?;
         let (TokensOf::Owner(urn) | TokensOf::Actor(urn)) = &whose;

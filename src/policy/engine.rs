@@ -234,7 +234,11 @@ fn applies(
 }
 
 /// Why a policy does not apply to the actor, in DataHub's words where it has any; `None` if it does.
-pub(crate) fn why_not(policy: &Policy, actor: &Actor, resource: Option<&Resource>) -> Option<String> {
+pub(crate) fn why_not(
+    policy: &Policy,
+    actor: &Actor,
+    resource: Option<&Resource>,
+) -> Option<String> {
     if policy.is_inactive() {
         return Some("Inactive Policy".to_owned());
     }

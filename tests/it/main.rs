@@ -16,6 +16,8 @@ mod hyper;
 mod policy;
 mod remember;
 mod require;
+#[cfg(feature = "rest")]
+mod rest;
 #[cfg(feature = "sqlite")]
 mod revocation;
 mod secrets;

@@ -1,0 +1,281 @@
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, request::Parts};
+use http_body::Body;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Serialize, de::DeserializeOwned};
+use tower_service::Service;
+
+use super::{
+    OPENAPI,
+    oauth::{self, Introspection, OAuthBody},
+    route::{NoRoute, Route},
+    token::{self, CreatedToken, NewToken, Token, TokenPage, bad_request},
+};
+use crate::{
+    access::{Access, AccessError, Caller},
+    actor::Urn,
+    backend::BoxFuture,
+    body::{self, AnswerBody, BoxError},
+    gate::Refusals,
+    rejection::Rejection,
+    require,
+    token::{TokenId, TokenRecord},
+};
+
+/// The REST API as a service, to be put behind an
+/// [`AuthenticateLayer`](crate::AuthenticateLayer). Cheap to clone. See the [module docs](super).
+#[derive(Debug, Clone)]
+pub struct RestService {
+    access: Access,
+    public_path: Arc<str>,
+    refusals: Refusals,
+    oauth_refusals: Refusals,
+}
+
+impl RestService {
+    /// The service over `access`.
+    #[must_use]
+    pub fn new(access: Access) -> Self {
+        Self {
+            access,
+            public_path: Arc::default(),
+            refusals: Refusals::default(),
+            oauth_refusals: Refusals::default().body(OAuthBody),
+        }
+    }
+
+    /// Where clients find this service, such as `/api`, if a router in front takes a prefix off the
+    /// paths: what the header `Location` of a new token begins with. Default nothing.
+    #[must_use]
+    pub fn public_path(mut self, path: &str) -> Self {
+        self.public_path = path.trim_end_matches('/').into();
+        self
+    }
+
+    /// The realm of challenges. Default `datahub`.
+    #[must_use]
+    pub fn realm(mut self, realm: &str) -> Self {
+        self.refusals = self.refusals.realm(realm);
+        self.oauth_refusals = self.oauth_refusals.realm(realm);
+        self
+    }
+
+    async fn answer<B>(self, request: Request<B>) -> Response<AnswerBody>
+    where
+        B: Body,
+        B::Error: Into<BoxError>,
+    {
+        let (parts, body) = request.into_parts();
+        let route = Route::of(&parts.method, parts.uri.path());
+        let refusals = match &route {
+            Ok(Route::Introspect | Route::Revoke) => &self.oauth_refusals,
+            _ => &self.refusals,
+        };
+        match self.handle(&route, &parts, body).await {
+            Ok(response) => response,
+            Err(rejection) => {
+                let mut response = body::refuse(refusals, &rejection);
+                if let Err(NoRoute::Method(allow)) = route {
+                    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+                }
+                response
+            }
+        }
+    }
+
+    async fn handle<B>(
+        &self,
+        route: &Result<Route, NoRoute>,
+        parts: &Parts,
+        body: B,
+    ) -> Result<Response<AnswerBody>, Rejection>
+    where
+        B: Body,
+        B::Error: Into<BoxError>,
+    {
+        // First of all, so that a stranger learns nothing, not even which paths there are.
+        let authentication = require::authentication(&parts.extensions)?;
+        let caller = &Caller::from(authentication);
+        let actor = authentication.actor().urn();
+        let headers = &parts.headers;
+        match route {
+            Ok(Route::CreateToken) => self.create(caller, actor, json(headers, body).await?).await,
+            Ok(Route::ListTokens) => {
+                self.list(caller, actor, parts.uri.query().unwrap_or_default()).await
+            }
+            Ok(Route::CurrentToken) => {
+                let record = self.access.current_token(caller).await?;
+                Ok(self.token(&record))
+            }
+            Ok(Route::RevokeCurrentToken) => {
+                let record = self.access.current_token(caller).await?;
+                self.revoke(caller, &record.id).await
+            }
+            Ok(Route::Token(id)) => Ok(self.token(&self.access.token(caller, id).await?)),
+            Ok(Route::RevokeToken(id)) => self.revoke(caller, id).await,
+            Ok(Route::Introspect) => self.introspect(caller, &form(headers, body).await?).await,
+            Ok(Route::Revoke) => self.revoke_by_text(caller, &form(headers, body).await?).await,
+            Ok(Route::Document) => Ok(answer(StatusCode::OK, OPENAPI.into())),
+            Err(no_route) => Err(no_route.into()),
+        }
+    }
+
+    async fn create(
+        &self,
+        caller: &Caller,
+        actor: &Urn,
+        new: NewToken,
+    ) -> Result<Response<AnswerBody>, Rejection> {
+        let minted = self.access.create_token(caller, new.request(actor)?).await?;
+        let id = minted.record.id.to_string();
+        let location =
+            format!("{}/tokens/{}", self.public_path, utf8_percent_encode(&id, NON_ALPHANUMERIC));
+        let mut response = json_answer(
+            StatusCode::CREATED,
+            &CreatedToken {
+                access_token: minted.token.expose(),
+                token: Token::new(&minted.record, self.access.now()),
+            },
+        );
+        // Not a header value only if the path that was set is none; the body has the id, too.
+        if let Ok(location) = HeaderValue::try_from(location) {
+            response.headers_mut().insert(header::LOCATION, location);
+        }
+        Ok(response)
+    }
+
+    async fn list(
+        &self,
+        caller: &Caller,
+        actor: &Urn,
+        query: &str,
+    ) -> Result<Response<AnswerBody>, Rejection> {
+        let now = self.access.now();
+        let query = token::query(query, actor, now)?;
+        let page = self.access.list_tokens(caller, &query).await?;
+        Ok(json_answer(
+            StatusCode::OK,
+            &TokenPage {
+                start: query.start,
+                count: query.count,
+                total: page.total,
+                tokens: page.tokens.iter().map(|record| Token::new(record, now)).collect(),
+            },
+        ))
+    }
+
+    fn token(&self, record: &TokenRecord) -> Response<AnswerBody> {
+        json_answer(StatusCode::OK, &Token::new(record, self.access.now()))
+    }
+
+    async fn revoke(
+        &self,
+        caller: &Caller,
+        id: &TokenId,
+    ) -> Result<Response<AnswerBody>, Rejection> {
+        match self.access.revoke_token(caller, id).await {
+            Ok(()) => Ok(answer(StatusCode::NO_CONTENT, Bytes::new())),
+            // A fault of the server in DataHub's GraphQL API, which this is not.
+            Err(AccessError::NothingToRevoke) => Err(AccessError::TokenNotFound.into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn introspect(
+        &self,
+        caller: &Caller,
+        form: &[u8],
+    ) -> Result<Response<AnswerBody>, Rejection> {
+        let token = self.access.introspect(caller, &oauth::token(form)?).await?;
+        Ok(json_answer(StatusCode::OK, &Introspection::new(token.as_ref())))
+    }
+
+    async fn revoke_by_text(
+        &self,
+        caller: &Caller,
+        form: &[u8],
+    ) -> Result<Response<AnswerBody>, Rejection> {
+        let text = oauth::token(form)?;
+        let id = self.access.token_id(&text);
+        match self.access.revoke_token(caller, &id).await {
+            Ok(()) => {}
+            Err(AccessError::NothingToRevoke | AccessError::Forbidden { .. }) => {
+                // Only a token of version 1 is good without being stored.
+                if self.access.introspect(caller, &text).await?.is_some() {
+                    return Err(bad_request("this token is not stored, so it cannot be revoked"));
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+        // RFC 7009 section 2.2: what is not good is what was wanted. Whose token it is, or whether
+        // there is one, is nobody else's business.
+        Ok(answer(StatusCode::OK, Bytes::new()))
+    }
+}
+
+impl<B> Service<Request<B>> for RestService
+where
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<AnswerBody>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<AnswerBody>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let service = self.clone();
+        Box::pin(async move { Ok(service.answer(request).await) })
+    }
+}
+
+async fn json<B, T>(headers: &HeaderMap, body: B) -> Result<T, Rejection>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+    T: DeserializeOwned,
+{
+    body::check_content_type(headers, "application/json")?;
+    let bytes = body::read(headers, body, LIMIT).await?;
+    // What serde says names fields and positions, and quotes values: nothing here is a secret.
+    serde_json::from_slice(&bytes).map_err(bad_request)
+}
+
+async fn form<B>(headers: &HeaderMap, body: B) -> Result<Bytes, Rejection>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    body::check_content_type(headers, "application/x-www-form-urlencoded")?;
+    body::read(headers, body, LIMIT).await
+}
+
+fn json_answer(status: StatusCode, value: &impl Serialize) -> Response<AnswerBody> {
+    // Texts and numbers: there is nothing that could fail.
+    answer(status, serde_json::to_vec(value).unwrap_or_default().into())
+}
+
+fn answer(status: StatusCode, bytes: Bytes) -> Response<AnswerBody> {
+    let is_empty = bytes.is_empty();
+    let mut response = Response::new(AnswerBody::new(bytes));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    if !is_empty {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// The longest body, in bytes: a name, a description and a token are far below.
+const LIMIT: usize = 64 * 1024;
