@@ -77,6 +77,7 @@ impl Gms {
         body: &Value,
     ) -> Result<(StatusCode, Value), Box<dyn Error>> {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url));
+        request = request.header("content-type", "application/json");
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }

@@ -13,8 +13,9 @@ use tower_pat::{
 };
 
 use crate::{
-    entities::AspectWrite,
+    entities::{AspectWrite, SystemMetadata, check_event},
     facts,
+    patch::Patch,
     refused::{Refused, chain},
     registry::{EntityType, Home},
     service::MetadataService,
@@ -29,6 +30,9 @@ pub(crate) struct Change {
     pub(crate) aspect: &'static str,
     pub(crate) change_type: ChangeType,
     pub(crate) effect: Effect,
+    pub(crate) metadata: SystemMetadata,
+    /// What the aspect was when the change was made up.
+    pub(crate) based_on: Option<Value>,
 }
 
 /// What a change does, and where.
@@ -42,6 +46,10 @@ pub(crate) enum Effect {
     Roles(Vec<Urn>),
     Policy(Box<Policy>),
     Entity(Value),
+    /// What is there, changed: becomes `Entity` once it is known what is there.
+    Patch(Patch),
+    /// An event of a series.
+    Event(Value),
 }
 
 impl Change {
@@ -50,19 +58,27 @@ impl Change {
         aspect: &'static str,
         value: &Value,
         change_type: ChangeType,
+        metadata: SystemMetadata,
     ) -> Result<Self, Refused> {
         let Target { entity_type, urn, .. } = target;
+        if change_type == ChangeType::Delete {
+            return Err(Refused::bad("DELETE is a proposal on its own"));
+        }
         let key = entity_type.key(&urn).ok_or_else(|| {
             Refused::bad(format!(
                 "{urn} does not have the parts that its {} has",
                 entity_type.key_aspect
             ))
         })?;
-        if aspect == entity_type.key_aspect && *value != key {
+        let is_patch = change_type == ChangeType::Patch;
+        if aspect == entity_type.key_aspect && !is_patch && *value != key {
             return Err(Refused::bad(format!("{aspect} is {key}, which follows from the urn")));
         }
         let effect = match entity_type.home(aspect) {
             Home::Refused(reason) => return Err(Refused::Forbidden(format!("{aspect}: {reason}"))),
+            Home::Entities if is_patch => Effect::Patch(Patch::read(aspect, value)?),
+            // What decides who may do what is said in full, and not in terms of what was there.
+            _ if is_patch => return Err(Refused::bad(format!("{aspect} is not patched"))),
             Home::User => Effect::User,
             Home::Removed => Effect::Removed(parse::<Status>(aspect, value)?.removed),
             Home::Suspended => {
@@ -90,17 +106,21 @@ impl Change {
                 Effect::Policy(Box::new(policy))
             }
             Home::Key => Effect::Entity(key),
+            Home::Series => {
+                check_event(aspect, value)?;
+                Effect::Event(value.clone())
+            }
             Home::Entities => {
                 facts::check(aspect, value)?;
                 Effect::Entity(value.clone())
             }
         };
         // Where there is nothing to tell "not there" from "nothing", only UPSERT makes sense.
-        let may_be_absent = matches!(effect, Effect::Entity(_) | Effect::User);
-        if change_type != ChangeType::Upsert && !may_be_absent {
+        let may_be_absent = matches!(effect, Effect::Entity(_) | Effect::User | Effect::Patch(_));
+        if !may_be_absent && !upserts(change_type) {
             return Err(Refused::bad(format!("{aspect} is written by UPSERT, not {change_type}")));
         }
-        Ok(Self { entity_type, urn, aspect, change_type, effect })
+        Ok(Self { entity_type, urn, aspect, change_type, effect, metadata, based_on: None })
     }
 
     /// What is asked for besides the operation on the entity. Being in a group or having a role is
@@ -115,6 +135,16 @@ impl Change {
             ),
             _ => None,
         }
+    }
+
+    /// What a patch makes of what is there, or of what a change before it makes of that.
+    pub(crate) fn resolve(&mut self, current: Option<&Value>) -> Result<(), Refused> {
+        if let Effect::Patch(patch) = &self.effect {
+            let value = patch.apply(self.aspect, current)?;
+            facts::check(self.aspect, &value)?;
+            self.effect = Effect::Entity(value);
+        }
+        Ok(())
     }
 
     /// The tags that the entity has after it, if it is about tags.
@@ -156,7 +186,8 @@ impl Change {
         only_if_absent: bool,
     ) -> AspectWrite {
         let (entity_type, urn) = (self.entity_type, self.urn.clone());
-        AspectWrite { entity_type, urn, aspect, value, only_if_absent }
+        let metadata = self.metadata.clone();
+        AspectWrite { entity_type, urn, aspect, value, only_if_absent, metadata }
     }
 
     pub(crate) fn policy(&self) -> Option<PolicyRecord> {
@@ -176,9 +207,13 @@ impl Change {
             Effect::Suspended(suspended) => directory.set_suspended(urn, *suspended).await?,
             Effect::Groups(kind, groups) => directory.set_groups(urn, *kind, groups).await?,
             Effect::Roles(roles) => directory.set_roles(urn, roles).await?,
-            Effect::User | Effect::Policy(_) | Effect::Entity(_) => true,
+            Effect::User
+            | Effect::Policy(_)
+            | Effect::Entity(_)
+            | Effect::Patch(_)
+            | Effect::Event(_) => true,
         };
-        if found { Ok(()) } else { Err(raced(urn)) }
+        if found { Ok(()) } else { Err(Refused::Raced(urn.clone())) }
     }
 }
 
@@ -190,9 +225,9 @@ pub(crate) fn tags_of(value: &Value) -> BTreeSet<Urn> {
 
 const MAX_DOMAINS: usize = 100;
 
-/// Somebody else was faster.
-pub(crate) fn raced(urn: &Urn) -> Refused {
-    Refused::Conflict(format!("{urn} came or went in the meantime; send the request again"))
+/// Whether it writes what is sent, whatever is there (DataHub takes the three for the same).
+fn upserts(change_type: ChangeType) -> bool {
+    matches!(change_type, ChangeType::Upsert | ChangeType::Update | ChangeType::Restate)
 }
 
 fn of_type(entity_type: &str, urns: Vec<Urn>) -> Result<Vec<Urn>, Refused> {

@@ -7,16 +7,23 @@ use tower_pat::{
     token::{RuleScope, TokenId},
 };
 
-use crate::{refused::Refused, registry::Home, service::MetadataService, target::Target};
+use crate::{
+    entities::{Deleted, Span},
+    refused::Refused,
+    registry::Home,
+    service::MetadataService,
+    target::Target,
+};
 
 /// Deletes an entity, wherever it lives; a user's tokens end with the user.
 pub(crate) async fn delete_entity(
     service: &MetadataService,
     target: &Target,
     by: &Urn,
-) -> Result<(), Refused> {
+) -> Result<Deleted, Refused> {
     let urn = &target.urn;
-    let found = match target.entity_type.name.as_str() {
+    let elsewhere = |found| Deleted { rows: u64::from(found), series: 0 };
+    let deleted = match target.entity_type.name.as_str() {
         "corpuser" => delete_user(service, urn, by).await?,
         // A group that is gone and still grants what it did would be worse than one that stays.
         "corpGroup" => {
@@ -26,13 +33,16 @@ pub(crate) async fn delete_entity(
         }
         "dataHubPolicy" => {
             may_change_policy(service, urn, "System policies can not be deleted.").await?;
-            service.store.delete_policy(urn).await?
+            elsewhere(service.store.delete_policy(urn).await?)
         }
-        TokenId::ENTITY_TYPE => revoke(&service.tokens, urn, by).await?,
+        TokenId::ENTITY_TYPE => elsewhere(revoke(&service.tokens, urn, by).await?),
         "dataHubRole" => return Err(Refused::Forbidden("roles are built in".to_owned())),
         _ => service.entities.delete(urn).await?,
     };
-    if found { Ok(()) } else { Err(Refused::NotFound(urn.to_string())) }
+    if deleted == Deleted::default() {
+        return Err(Refused::NotFound(urn.to_string()));
+    }
+    Ok(deleted)
 }
 
 /// Deletes one aspect; of what has a home elsewhere, that is writing what is so without it.
@@ -41,7 +51,7 @@ pub(crate) async fn delete_aspect(
     target: &Target,
     aspect: &'static str,
     by: &Urn,
-) -> Result<(), Refused> {
+) -> Result<Deleted, Refused> {
     let urn = &target.urn;
     let found = match target.entity_type.home(aspect) {
         Home::Refused(reason) => return Err(Refused::Forbidden(format!("{aspect}: {reason}"))),
@@ -51,18 +61,26 @@ pub(crate) async fn delete_aspect(
         Home::Groups(kind) => service.store.set_groups(urn, kind, &[]).await?,
         Home::Roles => service.store.set_roles(urn, &[]).await?,
         Home::Entities => service.entities.delete_aspect(urn, aspect).await?,
+        Home::Series => {
+            let series = service.entities.delete_events(urn, aspect, Span::default()).await?;
+            return Ok(Deleted { rows: 0, series });
+        }
     };
-    if found { Ok(()) } else { Err(Refused::NotFound(format!("{aspect} of {urn}"))) }
+    if !found {
+        return Err(Refused::NotFound(format!("{aspect} of {urn}")));
+    }
+    Ok(Deleted { rows: 1, series: 0 })
 }
 
-async fn delete_user(service: &MetadataService, urn: &Urn, by: &Urn) -> Result<bool, Refused> {
+async fn delete_user(service: &MetadataService, urn: &Urn, by: &Urn) -> Result<Deleted, Refused> {
     if service.store.profile(urn).await?.is_none() {
-        return Ok(false);
+        return Ok(Deleted::default());
     }
     // By a rule, and first: the tokens stay ended when somebody makes a user of the same name.
     service.tokens.revoke_all(RuleScope::Actor(urn.clone()), by).await?;
-    service.entities.delete(urn).await?;
-    Ok(service.store.delete_user(urn).await?)
+    let deleted = service.entities.delete(urn).await?;
+    let found = service.store.delete_user(urn).await?;
+    Ok(Deleted { rows: deleted.rows + u64::from(found), ..deleted })
 }
 
 async fn revoke(tokens: &TokenService, urn: &Urn, by: &Urn) -> Result<bool, Refused> {

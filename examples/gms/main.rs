@@ -15,9 +15,11 @@
 //! `registry` says of every aspect where it lives, and what bears identity or policy is read from
 //! there, written there for that part's privileges, or refused.
 //!
-//! Not here: Rest.li writes, PATCH, batchGet, search, series over time, versions of aspects,
-//! conditional writes, reading a schema field by its dataset's privileges, constraints on the tags of
-//! columns, and deleting groups, since the directory cannot tell who is in them.
+//! DataHub's Python client works with it: its commands, ingestion in all modes, emitter and SDK.
+//!
+//! Not here: earlier versions of aspects by number, conditional writes, lineage, patches of
+//! fine-grained lineage, reading a schema field by its dataset's privileges, constraints on the tags
+//! of columns, and deleting groups, since the directory cannot tell who is in them.
 
 mod batch;
 mod change;
@@ -25,10 +27,14 @@ mod delete;
 mod entities;
 mod facts;
 mod folder;
+mod patch;
+mod proposal;
+mod references;
 mod refused;
 mod registry;
 mod root;
 mod routes;
+mod series_filter;
 mod service;
 mod target;
 #[cfg(test)]

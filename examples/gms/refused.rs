@@ -7,7 +7,7 @@ use axum::{
 };
 use serde_json::json;
 use tower_pat::{
-    Rejection, backend::StoreError, rejection::RejectionCode, require::AuthorizeError,
+    Rejection, actor::Urn, backend::StoreError, rejection::RejectionCode, require::AuthorizeError,
 };
 
 /// Why a request is not served.
@@ -28,9 +28,15 @@ pub(crate) enum Refused {
     /// There is no such thing.
     #[error("{0} is not here")]
     NotFound(String),
-    /// It is there already, or somebody else was faster.
+    /// There is no such thing, in words of DataHub's.
+    #[error("{0}")]
+    Absent(String),
+    /// It is there already.
     #[error("{0}")]
     Conflict(String),
+    /// Somebody else was faster, and the request is judged anew.
+    #[error("{0} was changed in the meantime; send the request again")]
+    Raced(Urn),
     /// The extractors of axum, which know the status.
     #[error("{1}")]
     Body(StatusCode, String),
@@ -60,11 +66,20 @@ impl IntoResponse for Refused {
                 return Rejection::new(RejectionCode::Unavailable, detail).into_response();
             }
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
-            Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
-            Self::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
-            Self::Body(status, _) => (status, "bad_request"),
+            Self::NotFound(_) | Self::Absent(_) => (StatusCode::NOT_FOUND, "not_found"),
+            Self::Conflict(_) | Self::Raced(_) => (StatusCode::CONFLICT, "conflict"),
+            Self::Body(status, _) => (status, code_of(status)),
         };
         problem(status, code, &detail)
+    }
+}
+
+fn code_of(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => "body_too_large",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "unsupported_media_type",
+        StatusCode::REQUEST_TIMEOUT => "timeout",
+        _ => "bad_request",
     }
 }
 

@@ -26,6 +26,8 @@ pub(crate) enum Home {
     Entities,
     /// The entity store; its value follows from the urn.
     Key,
+    /// The entity store, as one event of a series over time.
+    Series,
     /// The directory: that the user exists.
     User,
     /// The directory: whether the user is soft-deleted.
@@ -54,6 +56,17 @@ impl EntityType {
         known.find(|known| *known == name).map(String::as_str)
     }
 
+    /// The aspect of this record name, by which DataHub's older requests name it.
+    pub(crate) fn aspect_of_record(&'static self, record: &str) -> Option<&'static str> {
+        let mut known = self.aspects.iter().chain([&self.key_aspect]);
+        known.find(|known| self.record(known) == record).map(String::as_str)
+    }
+
+    /// Whether the aspect is a series over time.
+    pub(crate) fn is_series(&self, aspect: &str) -> bool {
+        REGISTRY.timeseries.iter().any(|series| series == aspect)
+    }
+
     /// Where the aspect lives. Whatever bears identity or policy is listed here; types whose
     /// aspects are not all listed are about neither.
     pub(crate) fn home(&self, aspect: &str) -> Home {
@@ -79,9 +92,7 @@ impl EntityType {
                 Home::Refused("secrets are not kept here")
             }
             ("inviteToken", _) => Home::Refused("invitations are not kept here"),
-            (_, name) if REGISTRY.timeseries.iter().any(|series| series == name) => {
-                Home::Refused("series over time are not kept here")
-            }
+            (_, name) if self.is_series(name) => Home::Series,
             (_, name) if name == self.key_aspect => Home::Key,
             _ => Home::Entities,
         }
@@ -199,7 +210,9 @@ mod tests {
             let entity_type = EntityType::find(entity_type).unwrap();
             let all = entity_type.aspects.iter().chain([&entity_type.key_aspect]);
             let entities: Vec<&String> = all
-                .filter(|aspect| matches!(entity_type.home(aspect), Home::Entities | Home::Key))
+                .filter(|aspect| {
+                    matches!(entity_type.home(aspect), Home::Entities | Home::Key | Home::Series)
+                })
                 .collect();
             assert_eq!(entities, kept, "{}", entity_type.name);
         }

@@ -1,6 +1,6 @@
 //! The root user and its token.
 
-use std::{collections::BTreeMap, error::Error, io::Write, net::SocketAddr};
+use std::{error::Error, io::Write, net::SocketAddr};
 
 use tower_pat::{
     actor::{DirectoryStore, Urn},
@@ -10,7 +10,11 @@ use tower_pat::{
     token_service::{MintRequest, TokenFilter, TokenQuery},
 };
 
-use crate::{entities::AspectWrite, registry::EntityType, service::MetadataService};
+use crate::{
+    entities::{AspectWrite, Expected, SystemMetadata, Written},
+    registry::EntityType,
+    service::MetadataService,
+};
 
 /// Sets up what is missing, and shows a new token of the root user at the first start, or if one is
 /// asked for; the latter also takes back that the root user was removed or suspended.
@@ -53,9 +57,13 @@ async fn revive(service: &MetadataService, root: &Urn) -> Result<(), Box<dyn Err
     {
         let aspect = entity_type.key_aspect.as_str();
         let urn = root.clone();
-        let key = AspectWrite { entity_type, urn, aspect, value, only_if_absent: true };
+        let metadata = SystemMetadata::default();
+        let key = AspectWrite { entity_type, urn, aspect, value, only_if_absent: true, metadata };
         let now = SystemClock::default().now();
-        service.entities.write(&[key], &BTreeMap::new(), root, now).await?;
+        let written = service.entities.prepare(&[key], &Expected::default(), root, now).await?;
+        if let Written::Prepared(prepared) = written {
+            prepared.commit().await?;
+        }
     }
     Ok(())
 }
@@ -77,7 +85,7 @@ Try it, with TOKEN set to what stands behind "token: ":
 curl http://{address}/entities/{root} -H "Authorization: Bearer $TOKEN"
 curl http://{address}/entities/{root}
 curl http://{address}/openapi/v3/entity/tag -H "Authorization: Bearer $TOKEN" \
-  -d '[{{"urn": "urn:li:tag:gold", "tagProperties": {{"value": {{"name": "gold"}}}}}}]'
+  -H "Content-Type: application/json" -d '[{{"urn": "urn:li:tag:gold", "tagProperties": {{"value": {{"name": "gold"}}}}}}]'
 curl http://{address}/openapi/v3/entity/tag/urn:li:tag:gold -H "Authorization: Bearer $TOKEN"
 
 "#,

@@ -1,9 +1,6 @@
 //! What a request is about: the type, urn and aspect that its path names, judged once.
 
-use axum::{
-    extract::{FromRequestParts, OriginalUri},
-    http::{Uri, request::Parts},
-};
+use axum::{extract::FromRequestParts, http::request::Parts};
 use percent_encoding::percent_decode_str;
 use tower_pat::actor::Urn;
 
@@ -13,7 +10,7 @@ use crate::{refused::Refused, registry::EntityType};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TypeTarget(pub(crate) &'static EntityType);
 
-/// The entity, and maybe the aspect, in `/entities/{urn}` and
+/// The entity, and maybe the aspect, in `/entities/{urn}`, `/entitiesV2/{urn}`, `/aspects/{urn}` and
 /// `/openapi/v3/entity/{type}/{urn}[/{aspect}]`.
 ///
 /// DataHub's client encodes a urn in a path completely, but for DELETE hardly at all. So what comes
@@ -27,10 +24,20 @@ pub(crate) struct Target {
 }
 
 impl Target {
+    /// An entity, as a body names it.
+    pub(crate) fn of(urn: &str) -> Result<Self, Refused> {
+        let urn = self::urn(urn)?;
+        Ok(Self { entity_type: type_of(urn.entity_type())?, urn, aspect: None })
+    }
+
+    /// One of its aspects.
+    pub(crate) fn with_aspect(self, name: &str) -> Result<Self, Refused> {
+        Ok(Self { aspect: Some(aspect_of(self.entity_type, name)?), ..self })
+    }
+
     fn parse(path: &str) -> Result<Self, Refused> {
-        if let Some(urn) = path.strip_prefix("/entities/") {
-            let urn = urn_of(urn)?;
-            return Ok(Self { entity_type: type_of(urn.entity_type())?, urn, aspect: None });
+        if let Some(urn) = RESTLI.iter().find_map(|prefix| path.strip_prefix(prefix)) {
+            return Self::of(&decode(urn)?);
         }
         let (entity_type, rest) = path
             .strip_prefix(ENTITY)
@@ -96,29 +103,24 @@ fn is_name(text: &str) -> bool {
         && text.chars().all(|character| character.is_ascii_alphanumeric())
 }
 
+const RESTLI: [&str; 3] = ["/entities/", "/entitiesV2/", "/aspects/"];
 const ENTITY: &str = "/openapi/v3/entity/";
 
 impl<S: Send + Sync> FromRequestParts<S> for Target {
     type Rejection = Refused;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
-        Self::parse(path(parts, state).await.path())
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
+        Self::parse(parts.uri.path())
     }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for TypeTarget {
     type Rejection = Refused;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
-        let uri = path(parts, state).await;
-        let sent = uri.path().strip_prefix(ENTITY).unwrap_or_default();
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
+        let sent = parts.uri.path().strip_prefix(ENTITY).unwrap_or_default();
+        let sent = sent.strip_suffix("/batchGet").unwrap_or(sent);
         Ok(Self(type_of(&decode(sent)?)?))
-    }
-}
-
-async fn path<S: Send + Sync>(parts: &mut Parts, state: &S) -> Uri {
-    match OriginalUri::from_request_parts(parts, state).await {
-        Ok(OriginalUri(uri)) => uri,
     }
 }
 

@@ -1,0 +1,99 @@
+//! Reading aspects.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use tower_pat::{actor::Urn, backend::StoreError};
+
+use super::EntityStore;
+use crate::registry::EntityType;
+
+/// When an aspect was written, by whom, and with what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    /// In milliseconds since 1970.
+    pub(crate) written_at: i64,
+    pub(crate) written_by: String,
+    pub(crate) system_metadata: Option<Value>,
+}
+
+impl EntityStore {
+    /// The aspects of an entity by name; `None` if there is no such entity.
+    pub(crate) async fn aspects(
+        &self,
+        urn: &Urn,
+    ) -> Result<Option<BTreeMap<String, Value>>, StoreError> {
+        let rows: Vec<(String, String)> =
+            sqlx::query_as("SELECT name, value FROM aspect WHERE urn = ?")
+                .bind(urn.as_str())
+                .fetch_all(&self.pool)
+                .await
+                .map_err(StoreError::unavailable)?;
+        let read = |(name, value): (String, String)| Ok((name, parse(&value)?));
+        let aspects: BTreeMap<_, _> =
+            rows.into_iter().map(read).collect::<Result<_, StoreError>>()?;
+        Ok((!aspects.is_empty()).then_some(aspects))
+    }
+
+    /// The stamps of an entity's aspects by name.
+    pub(crate) async fn stamps(&self, urn: &Urn) -> Result<BTreeMap<String, Stamp>, StoreError> {
+        let rows: Vec<(String, i64, String, Option<String>)> = sqlx::query_as(
+            "SELECT name, written_at, written_by, system_metadata FROM aspect WHERE urn = ?",
+        )
+        .bind(urn.as_str())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(StoreError::unavailable)?;
+        let read = |(name, written_at, written_by, metadata): (_, _, _, Option<String>)| {
+            let system_metadata = metadata.as_deref().map(parse).transpose()?;
+            Ok((name, Stamp { written_at, written_by, system_metadata }))
+        };
+        rows.into_iter().map(read).collect()
+    }
+
+    /// Up to `count` entities of a type, behind the urn `after`.
+    pub(crate) async fn list(
+        &self,
+        entity_type: &EntityType,
+        after: &str,
+        count: u32,
+    ) -> Result<Vec<String>, StoreError> {
+        sqlx::query_scalar(
+            "SELECT DISTINCT urn FROM aspect WHERE type = ? AND urn > ? ORDER BY urn LIMIT ?",
+        )
+        .bind(&entity_type.name)
+        .bind(after)
+        .bind(count)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(StoreError::unavailable)
+    }
+
+    /// The aspects whose value has this text as a whole JSON text somewhere, whatever it means
+    /// there: urn, aspect name and value.
+    pub(crate) async fn mentions(
+        &self,
+        text: &str,
+    ) -> Result<Vec<(Urn, String, Value)>, StoreError> {
+        let rows: Vec<(String, String, String)> = sqlx::query_as(
+            "SELECT urn, name, value FROM aspect WHERE instr(value, ?) > 0 ORDER BY urn, name",
+        )
+        .bind(Value::from(text).to_string())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(StoreError::unavailable)?;
+        let read = |(urn, name, value): (String, String, String)| {
+            Ok((super::read::urn(&urn)?, name, parse(&value)?))
+        };
+        rows.into_iter().map(read).collect()
+    }
+}
+
+pub(super) fn urn(text: &str) -> Result<Urn, StoreError> {
+    text.parse().map_err(|error| StoreError::corrupt("aspect.urn", error))
+}
+
+pub(super) fn parse(value: &str) -> Result<Value, StoreError> {
+    serde_json::from_str(value)
+        .map_err(|_| StoreError::Corrupt { what: "aspect.value", source: None })
+}

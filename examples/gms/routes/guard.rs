@@ -1,0 +1,86 @@
+//! What is asked for before anything is done: DataHub's words for it, and the two that ask for
+//! something that depends on what is there.
+
+use tower_pat::{
+    Authentication,
+    policy::{Operation, OperationGroup, Requirement, Resource, requirement},
+    token::TokenId,
+};
+
+use crate::{
+    batch::Batch,
+    change::{Change, tags_of},
+    delete::{delete_aspect, delete_entity},
+    entities::Deleted,
+    refused::Refused,
+    registry::EntityType,
+    service::MetadataService,
+    target::Target,
+};
+
+/// What DataHub asks for to do this to entities of this type.
+pub(super) fn asked(operation: Operation, entity_type: &EntityType) -> Requirement {
+    requirement(OperationGroup::Entity, operation, Some(&entity_type.name)).into()
+}
+
+/// What DataHub asks for to do this to series over time.
+pub(super) fn asked_of_series(operation: Operation) -> Requirement {
+    requirement(OperationGroup::Timeseries, operation, None).into()
+}
+
+/// Every entity of the type.
+pub(super) fn of_type(entity_type: &EntityType) -> Resource {
+    Resource::of_type(entity_type.name.as_str())
+}
+
+/// Asks for everything first, and then writes everything. If somebody else was faster, all is asked
+/// for and written anew.
+pub(super) async fn commit(
+    auth: &Authentication,
+    service: &MetadataService,
+    changes: Vec<Change>,
+) -> Result<(), Refused> {
+    let mut attempt = 1;
+    loop {
+        let batch = Batch::new(service, changes.clone()).await?;
+        for (needed, resource, tags) in batch.requirements() {
+            auth.authorize_with(needed, resource, &tags).await?;
+        }
+        for needed in batch.grants() {
+            auth.require(needed)?;
+        }
+        match batch.commit(service, auth.actor().urn()).await {
+            Err(Refused::Raced(_)) if attempt < ATTEMPTS => attempt += 1,
+            done => return done,
+        }
+    }
+}
+
+/// Asks for everything first, and then deletes an entity, or one of its aspects.
+pub(super) async fn remove(
+    auth: &Authentication,
+    service: &MetadataService,
+    target: &Target,
+) -> Result<Deleted, Refused> {
+    // Revoking somebody else's token is managing tokens.
+    let is_token = target.entity_type.name == TokenId::ENTITY_TYPE;
+    let operation = if is_token { Operation::Manage } else { Operation::Delete };
+    auth.authorize(asked(operation, target.entity_type), &target.urn).await?;
+    let Some(aspect) = target.aspect else {
+        return delete_entity(service, target, auth.actor().urn()).await;
+    };
+    if let Some(needed) = Change::grants(target.entity_type.home(aspect)) {
+        auth.require(needed)?;
+    }
+    if aspect == "globalTags" {
+        let stored = service.aspects(target.entity_type, &target.urn).await?;
+        let stored = stored.and_then(|mut aspects| aspects.remove(aspect));
+        let tags = stored.as_ref().map(tags_of).unwrap_or_default();
+        let tags: Vec<Resource> = tags.iter().map(Resource::from).collect();
+        auth.authorize_with(asked(operation, target.entity_type), &target.urn, &tags).await?;
+    }
+    delete_aspect(service, target, aspect, auth.actor().urn()).await
+}
+
+/// How often a write is tried that others are faster than.
+const ATTEMPTS: u32 = 8;
