@@ -25,12 +25,7 @@ pub(crate) async fn delete_entity(
     let elsewhere = |found| Deleted { rows: u64::from(found), series: 0 };
     let deleted = match target.entity_type.name.as_str() {
         "corpuser" => delete_user(service, urn, by).await?,
-        // A group that is gone and still grants what it did would be worse than one that stays.
-        "corpGroup" => {
-            let text = "groups are not deleted here, since the directory cannot tell who is in \
-                        them: take away their roles and members";
-            return Err(Refused::Forbidden(text.to_owned()));
-        }
+        "corpGroup" => delete_group(service, urn).await?,
         "dataHubPolicy" => {
             may_change_policy(service, urn, "System policies can not be deleted.").await?;
             elsewhere(service.store.delete_policy(urn).await?)
@@ -80,6 +75,14 @@ async fn delete_user(service: &MetadataService, urn: &Urn, by: &Urn) -> Result<D
     service.tokens.revoke_all(RuleScope::Actor(urn.clone()), by).await?;
     let deleted = service.entities.delete(urn).await?;
     let found = service.store.delete_user(urn).await?;
+    Ok(Deleted { rows: deleted.rows + u64::from(found), ..deleted })
+}
+
+/// What the group grants goes first: a group that is gone and still granted what it did would be
+/// worse than one that stays.
+async fn delete_group(service: &MetadataService, urn: &Urn) -> Result<Deleted, Refused> {
+    let found = service.store.delete_group(urn).await?;
+    let deleted = service.entities.delete(urn).await?;
     Ok(Deleted { rows: deleted.rows + u64::from(found), ..deleted })
 }
 

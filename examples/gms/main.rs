@@ -18,8 +18,8 @@
 //! DataHub's Python client works with it: its commands, ingestion in all modes, emitter and SDK.
 //!
 //! Not here: earlier versions of aspects by number, conditional writes, lineage, patches of
-//! fine-grained lineage, reading a schema field by its dataset's privileges, constraints on the tags
-//! of columns, and deleting groups, since the directory cannot tell who is in them.
+//! fine-grained lineage, reading a schema field by its dataset's privileges, and constraints on the
+//! tags of columns.
 
 mod batch;
 mod change;
@@ -34,6 +34,7 @@ mod refused;
 mod registry;
 mod root;
 mod routes;
+mod search;
 mod series_filter;
 mod service;
 mod target;

@@ -50,6 +50,11 @@ impl EntityType {
         REGISTRY.entities.get(name)
     }
 
+    /// All types.
+    pub(crate) fn all() -> impl Iterator<Item = &'static Self> {
+        REGISTRY.entities.values()
+    }
+
     /// The aspect of this exact name, if the type has it.
     pub(crate) fn aspect(&'static self, name: &str) -> Option<&'static str> {
         let mut known = self.aspects.iter().chain([&self.key_aspect]);

@@ -69,6 +69,39 @@ impl EntityStore {
         .map_err(StoreError::unavailable)
     }
 
+    /// Up to `count` entities of some types with their aspects, behind the urn `after`, in the order
+    /// of urns.
+    pub(crate) async fn candidates(
+        &self,
+        types: &[&str],
+        after: &str,
+        count: u32,
+    ) -> Result<Vec<(Urn, BTreeMap<String, Value>)>, StoreError> {
+        let rows: Vec<(String, String, String)> = sqlx::query_as(
+            "SELECT urn, name, value FROM aspect WHERE urn IN (
+                 SELECT DISTINCT urn FROM aspect
+                 WHERE type IN (SELECT value FROM json_each(?)) AND urn > ?
+                 ORDER BY urn LIMIT ?)
+             ORDER BY urn",
+        )
+        .bind(Value::from(types).to_string())
+        .bind(after)
+        .bind(count)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(StoreError::unavailable)?;
+        let mut found: Vec<(Urn, BTreeMap<String, Value>)> = Vec::new();
+        for (text, name, value) in rows {
+            if found.last().is_none_or(|(last, _)| last.as_str() != text) {
+                found.push((urn(&text)?, BTreeMap::new()));
+            }
+            if let Some((_, aspects)) = found.last_mut() {
+                aspects.insert(name, parse(&value)?);
+            }
+        }
+        Ok(found)
+    }
+
     /// The aspects whose value has this text as a whole JSON text somewhere, whatever it means
     /// there: urn, aspect name and value.
     pub(crate) async fn mentions(
@@ -83,7 +116,7 @@ impl EntityStore {
         .await
         .map_err(StoreError::unavailable)?;
         let read = |(urn, name, value): (String, String, String)| {
-            Ok((super::read::urn(&urn)?, name, parse(&value)?))
+            Ok((self::urn(&urn)?, name, parse(&value)?))
         };
         rows.into_iter().map(read).collect()
     }

@@ -3,7 +3,10 @@
 
 use tower_pat::{
     Authentication,
+    actor::Urn,
+    backend::BoxFuture,
     policy::{Operation, OperationGroup, Requirement, Resource, requirement},
+    require::AuthorizeError,
     token::TokenId,
 };
 
@@ -14,6 +17,7 @@ use crate::{
     entities::Deleted,
     refused::Refused,
     registry::EntityType,
+    search::Readable,
     service::MetadataService,
     target::Target,
 };
@@ -31,6 +35,25 @@ pub(super) fn asked_of_series(operation: Operation) -> Requirement {
 /// Every entity of the type.
 pub(super) fn of_type(entity_type: &EntityType) -> Resource {
     Resource::of_type(entity_type.name.as_str())
+}
+
+/// That it cannot be told whether they may read something is an error, and not a no.
+impl Readable for Authentication {
+    fn may_read<'a>(
+        &'a self,
+        entity_type: &'static EntityType,
+        urn: &'a Urn,
+    ) -> BoxFuture<'a, Result<bool, Refused>> {
+        Box::pin(async move {
+            match self.authorize(asked(Operation::Read, entity_type), urn).await {
+                Ok(()) => Ok(true),
+                Err(AuthorizeError::Denied { .. } | AuthorizeError::Indeterminate { .. }) => {
+                    Ok(false)
+                }
+                Err(error) => Err(error.into()),
+            }
+        })
+    }
 }
 
 /// Asks for everything first, and then writes everything. If somebody else was faster, all is asked

@@ -7,6 +7,7 @@ mod guard;
 mod openapi;
 mod restli;
 mod runs;
+mod scroll;
 
 use axum::{
     Extension, Json, Router,
@@ -42,6 +43,7 @@ pub(crate) fn app(service: MetadataService, authenticator: Authenticator) -> Rou
         .route("/entitiesV2/{*urn}", get(restli::entity))
         .route("/runs", post(runs::runs_action))
         .route("/runs/", post(runs::runs_action))
+        .route("/openapi/v3/entity/scroll", post(scroll::scroll))
         .route(
             "/openapi/v3/entity/{type}",
             get(openapi::scroll).post(openapi::write_entities).patch(openapi::patch_entities),

@@ -1,6 +1,6 @@
 //! OpenAPI version 3: entities and aspects as JSON.
 
-mod envelope;
+pub(super) mod envelope;
 
 use axum::{
     Json,

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// An entity with its aspects, and with what these came with if that is asked for.
-pub(super) fn entity(
+pub(in crate::routes) fn entity(
     urn: &Urn,
     aspects: Aspects,
     stamps: Option<&BTreeMap<String, Stamp>>,

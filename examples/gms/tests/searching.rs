@@ -1,0 +1,154 @@
+//! Searching: what is found, and by whom.
+
+use super::*;
+
+const SCROLL: &str = "/openapi/v3/entity/scroll";
+
+fn dataset(platform: &str, name: &str) -> String {
+    format!("urn:li:dataset:(urn:li:dataPlatform:{platform},{name},PROD)")
+}
+
+async fn filled() -> Result<Gms, Box<dyn Error>> {
+    let gms = Gms::new().await?;
+    let property = |urn: &str, properties: Value| {
+        proposal(urn, "datasetProperties", json!({ "customProperties": properties }))
+    };
+    let proposals = json!([
+        property(&dataset("hive", "a"), json!({ "team": "sales" })),
+        property(&dataset("s3", "b"), json!({})),
+        proposal(&dataset("s3", "b"), "status", json!({ "removed": true })),
+        proposal("urn:li:tag:a", "tagProperties", json!({ "name": "Gold" })),
+        proposal("urn:li:chart:(looker,1)", "chartInfo", json!({ "title": "Sales per day" })),
+    ]);
+    gms.propose_all("datahub", proposals).await?.is(200)?;
+    Ok(gms)
+}
+
+async fn found(gms: &Gms, who: &str, query: &str, body: Value) -> Result<Value, Box<dyn Error>> {
+    let path = format!("{SCROLL}?count=100&{query}");
+    gms.send(who, Method::POST, &path, &body).await?.is(200)
+}
+
+fn urns(found: &Value) -> Vec<String> {
+    let entities = found["entities"].as_array().into_iter().flatten();
+    entities.filter_map(|entity| Some(entity["urn"].as_str()?.to_owned())).collect()
+}
+
+#[tokio::test]
+async fn a_search_finds_what_matches_all_of_its_conditions() -> TestResult {
+    let gms = filled().await?;
+    let is = |field: &str, value: &str| json!({ "field": field, "values": [value] });
+    let not = |mut criterion: Value| {
+        criterion["negated"] = json!(true);
+        criterion
+    };
+    let hive = "urn:li:dataPlatform:hive";
+    let (a, b, orders) = (dataset("hive", "a"), dataset("s3", "b"), ORDERS.to_owned());
+    let chart = "urn:li:chart:(looker,1)".to_owned();
+    for (criteria, expected) in [
+        (vec![is("platform.keyword", hive)], vec![&a, &orders]),
+        (vec![is("platform", "urn:li:dataPlatform:looker")], vec![&chart]),
+        (vec![is("_entityType", "DATASET")], vec![&a, &orders]),
+        (vec![is("_entityType", "CHART")], vec![&chart]),
+        (vec![is("removed", "true")], vec![&b]),
+        (vec![not(is("removed", "true")), is("origin", "PROD")], vec![&a, &orders]),
+        (vec![is("customProperties", "team=sales")], vec![&a]),
+        (vec![is("urn", &a)], vec![&a]),
+        (vec![is("owners", "urn:li:corpuser:owner")], vec![&orders]),
+        (vec![is("platform", hive), not(is("urn", &a))], vec![&orders]),
+        (vec![is("platform", hive), is("env", "PROD")], vec![]),
+        (vec![json!({ "field": "owners", "condition": "EXISTS" })], vec![&orders]),
+        (vec![json!({ "field": "urn", "values": ["hive,a"], "condition": "CONTAIN" })], vec![&a]),
+        (
+            vec![json!({ "field": "urn", "values": ["urn:li:ch"], "condition": "START_WITH" })],
+            vec![&chart],
+        ),
+    ] {
+        let filter = json!({ "and": [{ "criteria": criteria }] });
+        let body = json!({ "entities": ["dataset", "chart"], "filter": filter });
+        let answer = found(&gms, "plain", "", body).await?;
+        let expected: Vec<String> = expected.into_iter().cloned().collect();
+        assert_eq!(urns(&answer).len(), expected.len(), "{criteria:?} {answer}");
+        assert!(expected.iter().all(|urn| urns(&answer).contains(urn)), "{criteria:?} {answer}");
+        assert_eq!(answer["totalCount"], expected.len());
+    }
+    for (text, expected) in [("*", 4), ("", 4), ("SALES", 1), ("sales%20day", 1), ("sales%20x", 0)]
+    {
+        let body = json!({ "entities": ["dataset", "chart", "tag"] });
+        let answer = found(&gms, "plain", &format!("query={text}"), body).await?;
+        assert_eq!(urns(&answer).len(), expected, "{text}");
+    }
+    let all = found(&gms, "plain", "includeSoftDelete=true", json!({ "entities": ["dataset"] }));
+    assert_eq!(urns(&all.await?).len(), 3);
+    // With aspects, if they are asked for.
+    let body = json!({ "entities": ["tag"], "aspects": ["tagProperties"] });
+    let answer = found(&gms, "plain", "systemMetadata=true", body).await?;
+    let aspect = &answer["entities"][0]["tagProperties"];
+    assert_eq!(aspect["value"]["name"], "Gold");
+    assert_eq!(aspect["systemMetadata"]["runId"], "run");
+    assert_eq!(answer["entities"][0]["tagKey"], Value::Null);
+    Ok(())
+}
+
+#[tokio::test]
+async fn pages_follow_one_another_to_the_end() -> TestResult {
+    let gms = filled().await?;
+    let mut seen = Vec::new();
+    let mut from = String::new();
+    for _ in 0..3 {
+        let path = format!("{SCROLL}?count=2&scrollId={from}");
+        let body = json!({ "entities": ["dataset", "chart", "tag"] });
+        let page = gms.send("plain", Method::POST, &path, &body).await?.is(200)?;
+        seen.extend(urns(&page));
+        match page["scrollId"].as_str() {
+            Some(next) => from = next.replace('(', "%28"),
+            None => break,
+        }
+    }
+    assert_eq!(seen.len(), 4, "{seen:?}");
+    let mut sorted = seen.clone();
+    sorted.sort();
+    sorted.dedup();
+    assert_eq!(sorted, seen);
+    for (query, body) in [
+        ("count=0", json!({})),
+        ("count=-1", json!({})),
+        ("count=5001", json!({})),
+        ("", json!({ "entities": ["nonsense"] })),
+        ("", json!({ "nonsense": 1 })),
+        ("", json!({ "filter": { "and": [{ "criteria": [{ "field": "nonsense" }] }] } })),
+        (
+            "",
+            json!({ "filter": { "and": [{ "criteria": [{ "field": "urn", "condition": "LIKE" }] }] } }),
+        ),
+        ("", json!({ "filter": { "and": [{ "criteria": [] }, { "criteria": [] }] } })),
+    ] {
+        gms.send("datahub", Method::POST, &format!("{SCROLL}?{query}"), &body).await?.is(400)?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn nobody_finds_or_counts_what_they_may_not_read() -> TestResult {
+    let gms = filled().await?;
+    let body = json!({ "entities": ["dataset"] });
+    gms.send("nobody", Method::POST, SCROLL, &body).await?.is(401)?;
+    gms.hide().await?;
+    gms.send("plain", Method::POST, SCROLL, &body).await?.says(403, "on every dataset")?;
+    // Of all types, they find what they may read: nothing but themselves.
+    let answer = found(&gms, "plain", "", json!({})).await?;
+    assert!(!urns(&answer).iter().any(|urn| !urn.contains("corpuser:plain")), "{answer}");
+    assert_eq!(answer["totalCount"], urns(&answer).len());
+    // All datasets but one.
+    let but_orders = json!({ "filter": { "criteria": [
+        { "field": "URN", "values": [ORDERS], "condition": "NOT_EQUALS" },
+    ] } });
+    gms.grant(&[may("plain", &["VIEW_ENTITY_PAGE"], but_orders)]).await?;
+    let answer = found(&gms, "plain", "", body.clone()).await?;
+    assert_eq!(urns(&answer), [dataset("hive", "a")]);
+    assert_eq!(answer["totalCount"], 1);
+    assert_eq!(answer["scrollId"], Value::Null);
+    let answer = found(&gms, "datahub", "", body).await?;
+    assert_eq!(answer["totalCount"], 2);
+    Ok(())
+}
