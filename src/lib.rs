@@ -65,6 +65,7 @@
 //! | [`policy`] | what is granted: privileges, policies, decisions |
 //! | [`store`] | where it all lives: in memory, or in SQLite |
 //! | [`feed`] | how a change arrives |
+//! | `graphql` | managing it all by DataHub's GraphQL API |
 //! | [`config`] | what a deployment chooses, and what is refused as unsafe |
 //! | [`rejection`] | why a request is refused, and how that is answered |
 //! | [`clock`], [`random`], [`backend`] | what the others share |
@@ -79,6 +80,7 @@
 //! | `axum` | | extractors, and refusals as responses |
 //! | `tonic` | | `NamedService` for the layered services, so that `add_service` takes them |
 //! | `rest` | | `rest::RestService`: tokens over HTTP, with introspection and revocation |
+//! | `graphql` | | managing tokens, policies and users by DataHub's GraphQL API |
 //! | `full` | | all of them |
 //!
 //! One of the signature backends must be on. gRPC is recognised and answered without any feature.
@@ -103,6 +105,8 @@ pub mod config;
 mod epoch;
 pub mod feed;
 mod gate;
+#[cfg(feature = "graphql")]
+pub mod graphql;
 mod grpc;
 pub mod policy;
 pub mod random;

@@ -12,7 +12,7 @@ use crate::{
     policy::{PolicyStore, ResourceFacts},
     random::RandomSource,
     store::Store,
-    token::{LifetimePolicy, TokenId},
+    token::LifetimePolicy,
     token_service::TokenService,
 };
 
@@ -87,16 +87,10 @@ impl Access {
         self.inner.tokens.lifetimes()
     }
 
-    /// What time it is, by the clock that dates of tokens are compared with.
-    #[must_use]
-    pub fn now(&self) -> Timestamp {
+    /// What time it is for these operations.
+    #[cfg(any(feature = "graphql", feature = "rest"))]
+    pub(crate) fn now(&self) -> Timestamp {
         self.inner.now()
-    }
-
-    /// The id of a token's text in this deployment, whether or not there is such a token.
-    #[must_use]
-    pub fn token_id(&self, text: &str) -> TokenId {
-        self.inner.tokens.id_of(text)
     }
 
     pub(super) fn parts(&self) -> &Inner {

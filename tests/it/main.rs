@@ -12,6 +12,8 @@ mod authenticate;
 #[cfg(feature = "axum")]
 mod axum;
 mod bad_input;
+#[cfg(feature = "graphql")]
+mod graphql;
 mod hyper;
 mod policy;
 mod remember;

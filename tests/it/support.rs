@@ -45,6 +45,7 @@ pub fn config() -> ConfigBuilder {
 
 /// One store, one clock, and everything that is built on them.
 pub struct World {
+    pub config: Config,
     pub store: FaultyStore,
     pub clock: Arc<ManualClock>,
     pub tokens: TokenService,
@@ -62,12 +63,12 @@ impl World {
         store.inner.create_user(&user("alice")).await.unwrap();
         let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(1_750_000_000)));
         let tokens = TokenService::new(&config, Arc::new(store.inner.clone())).clock(clock.clone());
-        let authenticator = Authenticator::builder(config, store.clone())
+        let authenticator = Authenticator::builder(config.clone(), store.clone())
             .clock(clock.clone())
             .build()
             .await
             .unwrap();
-        Self { store, clock, tokens, authenticator }
+        Self { config, store, clock, tokens, authenticator }
     }
 
     pub fn layer(&self) -> AuthenticateLayer {

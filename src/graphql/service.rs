@@ -1,0 +1,229 @@
+use std::{
+    convert::Infallible,
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use async_graphql::{ObjectType, Response as Executed, ServerError};
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, header, request::Parts};
+use http_body::Body;
+use serde::Serialize;
+use tower_service::Service;
+
+use super::{
+    engine::{Engine, engine},
+    error,
+    limit::Limits,
+    request::Asked,
+    schema::{MutationRoot, QueryRoot},
+};
+use crate::{
+    access::Access,
+    authenticate::Authentication,
+    backend::BoxFuture,
+    body::{self, AnswerBody, BoxError},
+    gate::Refusals,
+    rejection::{Rejection, RejectionBody, RejectionCode},
+    require,
+};
+
+/// Service that answers `POST /api/graphql`. Cheap to clone. See the [module docs](super) for an
+/// example.
+///
+/// It needs an [`Authentication`] in the request's extensions, and answers 401 without.
+#[derive(Clone)]
+#[must_use]
+pub struct GraphqlService {
+    engine: Arc<dyn Engine>,
+    limits: Limits,
+    body_limit: usize,
+    refusals: Refusals,
+}
+
+impl GraphqlService {
+    /// How long a request's body may be unless another limit is chosen: 1 MiB.
+    pub const BODY_LIMIT: usize = 1024 * 1024;
+
+    /// The service for these operations.
+    pub fn new(access: Access) -> Self {
+        Self::with_roots(access, QueryRoot::default(), MutationRoot::default())
+    }
+
+    /// The service with other roots: this module's [`Query`](super::Query) and
+    /// [`Mutation`](super::Mutation), merged with fields of one's own. See the [module docs](super#fields-of-your-own).
+    pub fn with_roots<Q, M>(access: Access, query: Q, mutation: M) -> Self
+    where
+        Q: ObjectType + 'static,
+        M: ObjectType + 'static,
+    {
+        Self {
+            engine: engine(access, query, mutation),
+            limits: Limits::default(),
+            body_limit: Self::BODY_LIMIT,
+            refusals: Refusals::default(),
+        }
+    }
+
+    /// How many bytes a request's body may have. Default [`BODY_LIMIT`](Self::BODY_LIMIT).
+    pub fn body_limit(mut self, bytes: usize) -> Self {
+        self.body_limit = bytes;
+        self
+    }
+
+    /// What a request may cost. Default 1,000.
+    ///
+    /// Every selection, argument and directive costs 1, in a fragment as often as it is spread. A
+    /// field of the query root costs 10 more, or 40 if its name begins with `list`; one of the
+    /// mutation root 20 more, and a call that makes a token 90. So ten tokens can be made by one
+    /// request, and some fifty other mutations.
+    pub fn cost_limit(mut self, cost: u32) -> Self {
+        self.limits.cost = cost;
+        self
+    }
+
+    /// How many fields may stand in each other. Default 20; never more than 64.
+    pub fn depth_limit(mut self, depth: u32) -> Self {
+        self.limits.depth = depth;
+        self
+    }
+
+    /// The realm in challenges. Default `datahub`.
+    pub fn realm(mut self, realm: &str) -> Self {
+        self.refusals = self.refusals.realm(realm);
+        self
+    }
+
+    /// The bodies of refusals. Default [`ProblemBody`](crate::rejection::ProblemBody).
+    pub fn rejection_body(mut self, body: impl RejectionBody) -> Self {
+        self.refusals = self.refusals.body(body);
+        self
+    }
+
+    /// The schema, in GraphQL's own language.
+    #[must_use]
+    pub fn sdl(&self) -> String {
+        self.engine.sdl()
+    }
+
+    async fn answer<B>(&self, parts: Parts, body: B) -> Response<AnswerBody>
+    where
+        B: Body,
+        B::Error: Into<BoxError>,
+    {
+        match self.try_answer(&parts, body).await {
+            Ok(json) => {
+                let mut response = Response::new(AnswerBody::new(json));
+                let headers = response.headers_mut();
+                let json = HeaderValue::from_static("application/json");
+                headers.insert(header::CONTENT_TYPE, json);
+                headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+                response
+            }
+            Err(rejection) => {
+                let mut response = body::refuse(&self.refusals, &rejection);
+                if rejection.code() == RejectionCode::MethodNotAllowed {
+                    let post = HeaderValue::from_static("POST");
+                    response.headers_mut().insert(header::ALLOW, post);
+                }
+                response
+            }
+        }
+    }
+
+    async fn try_answer<B>(&self, parts: &Parts, body: B) -> Result<Bytes, Rejection>
+    where
+        B: Body,
+        B::Error: Into<BoxError>,
+    {
+        let authentication = require::authentication(&parts.extensions)?;
+        if parts.method != Method::POST {
+            let detail = "GraphQL is asked for by POST";
+            return Err(Rejection::new(RejectionCode::MethodNotAllowed, detail));
+        }
+        body::check_content_type(&parts.headers, "application/json")?;
+        let body = body::read(&parts.headers, body, self.body_limit).await?;
+        let asked = Asked::read(&body)?;
+        drop(body);
+        let executed = self.execute(asked, authentication.clone()).await;
+        write(executed)
+    }
+
+    async fn execute(&self, asked: Asked, authentication: Authentication) -> Executed {
+        match self.engine.prepare(asked, self.limits) {
+            Ok(prepared) => self.engine.execute(prepared, authentication).await,
+            Err(error) => Executed::from_errors(vec![error]),
+        }
+    }
+}
+
+/// The JSON of an answer. `data` and `extensions` are always there, as DataHub's clients need it.
+fn write(executed: Executed) -> Result<Bytes, Rejection> {
+    #[derive(Serialize)]
+    struct Answer<'a> {
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        errors: &'a [ServerError],
+        data: &'a async_graphql::Value,
+        extensions: &'a std::collections::BTreeMap<String, async_graphql::Value>,
+    }
+
+    let errors: Vec<_> = executed.errors.into_iter().map(error::finish).collect();
+    let answer = Answer { errors: &errors, data: &executed.data, extensions: &executed.extensions };
+    serde_json::to_vec(&answer).map(Bytes::from).map_err(|error| {
+        tracing::error!(%error, "the answer to a query cannot be written as JSON");
+        Rejection::new(RejectionCode::Internal, "the answer cannot be written as JSON")
+    })
+}
+
+impl<B> Service<Request<B>> for GraphqlService
+where
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<AnswerBody>;
+    type Error = Infallible;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> ResponseFuture {
+        let service = self.clone();
+        let (parts, body) = request.into_parts();
+        ResponseFuture { answer: Box::pin(async move { service.answer(parts, body).await }) }
+    }
+}
+
+impl fmt::Debug for GraphqlService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GraphqlService")
+            .field("limits", &self.limits)
+            .field("body_limit", &self.body_limit)
+            .field("refusals", &self.refusals)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The answer of a [`GraphqlService`] to come.
+#[must_use = "futures do nothing unless polled"]
+pub struct ResponseFuture {
+    answer: BoxFuture<'static, Response<AnswerBody>>,
+}
+
+impl Future for ResponseFuture {
+    type Output = Result<Response<AnswerBody>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.answer.as_mut().poll(cx).map(Ok)
+    }
+}
+
+impl fmt::Debug for ResponseFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}
