@@ -110,10 +110,11 @@ impl Gms {
 async fn program() -> &'static OsStr {
     static PROGRAM: OnceCell<PathBuf> = OnceCell::const_new();
     let build = async || {
-        let mut features = vec!["axum", "sqlite"];
+        let mut features = vec!["axum", "graphql", "sqlite"];
         for (feature, is_on) in [
             ("aws-lc-rs", cfg!(feature = "aws-lc-rs")),
             ("rust-crypto", cfg!(feature = "rust-crypto")),
+            ("rest", cfg!(feature = "rest")),
             ("tonic", cfg!(feature = "tonic")),
         ] {
             features.extend(is_on.then_some(feature));

@@ -2,7 +2,7 @@
 //! on SQLite.
 //!
 //! ```console
-//! $ cargo run --example gms --features axum,sqlite
+//! $ cargo run --example gms --features axum,graphql,sqlite
 //! $ curl http://localhost:8080/entities/urn:li:corpuser:datahub -H "Authorization: Bearer $TOKEN"
 //! ```
 //!
@@ -53,7 +53,7 @@ use std::{
 
 use clap::Parser;
 use tokio::{net::TcpListener, signal, sync::watch};
-use tower_pat::{Authenticator, policy::GraphFacts};
+use tower_pat::{Authenticator, access::Access, policy::GraphFacts};
 
 use crate::{
     folder::{Folder, NewSecrets},
@@ -121,11 +121,11 @@ async fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let mut stdout = io::stdout();
     root::set_up(&service, args.new_token, address, &mut stdout).await?;
 
-    let authenticator = Authenticator::builder(config, service.store.clone())
-        .facts(Arc::new(GraphFacts::new(service.clone())))
-        .build()
-        .await?;
-    let app = routes::app(service.clone(), authenticator);
+    let facts = Arc::new(GraphFacts::new(service.clone()));
+    let access = Access::new(&config, Arc::new(service.store.clone())).facts(facts.clone());
+    let authenticator =
+        Authenticator::builder(config, service.store.clone()).facts(facts).build().await?;
+    let app = routes::app(service.clone(), authenticator, access);
     // From here on, so that nobody is killed who has heard that this listens.
     let stop = stop()?;
     writeln!(stdout, "listening on http://{address}")?;

@@ -126,13 +126,15 @@ const MAX_DEPTH: usize = 32;
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Borrow;
+
     use serde_json::json;
 
     use super::*;
 
-    fn patched(aspect: &str, current: Value, patch: Value) -> Result<Value, Refused> {
+    fn patched(aspect: &str, current: Value, patch: impl Borrow<Value>) -> Result<Value, Refused> {
         let current = (!current.is_null()).then_some(current);
-        Patch::read(aspect, &patch)?.apply(aspect, current.as_ref())
+        Patch::read(aspect, patch.borrow())?.apply(aspect, current.as_ref())
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod body;
 mod entities;
+mod graphql;
 mod guard;
 mod openapi;
 mod restli;
@@ -21,13 +22,17 @@ use tower_http::{
     sensitive_headers::SetSensitiveRequestHeadersLayer,
     trace::{DefaultMakeSpan, DefaultOnResponse, TraceLayer},
 };
-use tower_pat::{AuthenticateLayer, Authenticator};
+use tower_pat::{AuthenticateLayer, Authenticator, access::Access};
 use tracing::Level;
 
 use crate::{refused::problem, service::MetadataService};
 
 /// Everything behind the layer but `/health` and `/config`.
-pub(crate) fn app(service: MetadataService, authenticator: Authenticator) -> Router {
+pub(crate) fn app(
+    service: MetadataService,
+    authenticator: Authenticator,
+    access: Access,
+) -> Router {
     let trace = TraceLayer::new_for_http()
         .make_span_with(DefaultMakeSpan::new().level(Level::INFO))
         .on_response(DefaultOnResponse::new().level(Level::INFO));
@@ -41,6 +46,7 @@ pub(crate) fn app(service: MetadataService, authenticator: Authenticator) -> Rou
         .route("/entities/", post(entities::entities_action))
         .route("/entities/{*urn}", get(restli::snapshot))
         .route("/entitiesV2/{*urn}", get(restli::entity))
+        .route_service("/api/graphql", graphql::service(service.clone(), access))
         .route("/runs", post(runs::runs_action))
         .route("/runs/", post(runs::runs_action))
         .route("/openapi/v3/entity/scroll", post(scroll::scroll))

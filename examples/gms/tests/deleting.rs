@@ -70,7 +70,7 @@ async fn references_are_taken_out_for_those_who_may_write_where_they_are() -> Te
     gms.act("nobody", REFERENCES, &body(true)).await?.is(401)?;
     gms.act("plain", REFERENCES, &body(true)).await?.says(403, "DELETE_ENTITY")?;
     let delete = may("plain", &["DELETE_ENTITY"], only(&[pii]));
-    gms.grant(&[delete.clone()]).await?;
+    gms.grant(&[delete]).await?;
     // To delete the tag is not to write what has it.
     gms.act("plain", REFERENCES, &body(false)).await?.says(403, "EDIT_ENTITY")?;
     gms.act("plain", REFERENCES, &body(true)).await?.says(403, "EDIT_ENTITY")?;

@@ -7,6 +7,7 @@ mod identity;
 mod patches;
 mod policies;
 mod reading;
+mod replay;
 
 mod runs;
 mod searching;
@@ -25,6 +26,7 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 use tower_pat::{
     Authenticator, Config,
+    access::Access,
     actor::{Directory, DirectoryStore, Urn},
     policy::{GraphFacts, PolicyRecord, PolicySource, PolicyStore},
     random::{OsRandom, secret},
@@ -65,11 +67,11 @@ impl Gms {
         service.store.set_roles(&user("admin"), &[role("Admin")]).await?;
         let keeper = policy(&["UPDATE_USERS"], json!({ "users": [user("keeper")] }), json!(null));
         service.store.put_policies(&[keeper]).await?;
-        let authenticator = Authenticator::builder(config, service.store.clone())
-            .facts(Arc::new(GraphFacts::new(service.clone())))
-            .build()
-            .await?;
-        let app = routes::app(service.clone(), authenticator);
+        let facts = Arc::new(GraphFacts::new(service.clone()));
+        let access = Access::new(&config, Arc::new(service.store.clone())).facts(facts.clone());
+        let authenticator =
+            Authenticator::builder(config, service.store.clone()).facts(facts).build().await?;
+        let app = routes::app(service.clone(), authenticator, access);
         let gms = Self { app, service, tokens, _folder: folder };
         let orders = json!([{
             "urn": ORDERS,

@@ -152,3 +152,79 @@ async fn nobody_finds_or_counts_what_they_may_not_read() -> TestResult {
     assert_eq!(answer["totalCount"], 2);
     Ok(())
 }
+
+/// As the client asks for the urns of what it finds.
+async fn scrolled(gms: &Gms, who: &str, input: Value) -> Result<Value, Box<dyn Error>> {
+    let query = "query scroll($input: ScrollAcrossEntitiesInput!) {
+        scrollAcrossEntities(input: $input) { nextScrollId count total searchResults {
+            entity { urn type } extraProperties { name value } } } }";
+    let body = json!({ "query": query, "variables": { "input": input } });
+    gms.act(who, "api/graphql", &body).await?.is(200)
+}
+
+fn hits(body: &Value, field: &str) -> Vec<String> {
+    let results = body["data"][field]["searchResults"].as_array().into_iter().flatten();
+    results.filter_map(|hit| Some(hit["entity"]["urn"].as_str()?.to_owned())).collect()
+}
+
+#[tokio::test]
+async fn graphql_finds_the_same_and_no_more() -> TestResult {
+    let gms = filled().await?;
+    gms.act("nobody", "api/graphql", &json!({ "query": "{ __typename }" })).await?.is(401)?;
+    let me = json!({ "query": "{ me { corpUser { urn } } }" });
+    let me = gms.act("plain", "api/graphql", &me).await?.is(200)?;
+    assert_eq!(me["data"]["me"]["corpUser"]["urn"], json!(user("plain")));
+    let hive = json!({ "types": ["DATASET"], "query": "*", "count": 1, "orFilters": [{ "and": [
+        { "field": "platform.keyword", "values": ["urn:li:dataPlatform:hive"], "condition": "EQUAL" },
+        { "field": "removed", "values": ["true"], "condition": "EQUAL", "negated": true },
+    ] }] });
+    let first = scrolled(&gms, "plain", hive.clone()).await?;
+    let found = &first["data"]["scrollAcrossEntities"];
+    assert_eq!((&found["count"], &found["total"]), (&json!(1), &json!(2)), "{first}");
+    assert_eq!(found["searchResults"][0]["entity"]["type"], "DATASET");
+    let mut next = hive.clone();
+    next["scrollId"] = found["nextScrollId"].clone();
+    let second = scrolled(&gms, "plain", next).await?;
+    assert_eq!(second["data"]["scrollAcrossEntities"]["nextScrollId"], Value::Null);
+    let both = [hits(&first, "scrollAcrossEntities"), hits(&second, "scrollAcrossEntities")];
+    assert_eq!(both.concat(), [dataset("hive", "a"), ORDERS.to_owned()]);
+
+    let search = |start: i32| {
+        let query = format!(
+            "{{ searchAcrossEntities(input: {{ query: \"*\", types: [DATASET], start: {start}, \
+             count: 1 }}) {{ start count total searchResults {{ entity {{ urn type }} }} }} }}"
+        );
+        json!({ "query": query })
+    };
+    let body = gms.act("plain", "api/graphql", &search(1)).await?.is(200)?;
+    assert_eq!(hits(&body, "searchAcrossEntities"), [ORDERS]);
+    assert_eq!(body["data"]["searchAcrossEntities"]["total"], 2);
+    for (name, value) in [
+        ("count", json!(-1)),
+        ("count", json!(1_000_000)),
+        ("orFilters", json!([{ "and": [{ "field": "nonsense", "values": ["x"] }] }])),
+        ("orFilters", json!([{ "and": [{ "field": "urn", "condition": "GREATER_THAN" }] }])),
+        ("types", json!(["OTHER"])),
+        ("types", json!(["NONSENSE"])),
+        ("sortInput", json!({ "sortCriterion": { "field": "name", "sortOrder": "ASCENDING" } })),
+    ] {
+        let mut input = hive.clone();
+        input[name] = value;
+        let refused = scrolled(&gms, "datahub", input).await?;
+        assert!(refused["errors"][0]["message"].is_string(), "{name}: {refused}");
+    }
+
+    // Who may read nothing finds nothing, and no number tells of it.
+    gms.hide().await?;
+    let found = scrolled(&gms, "plain", hive.clone()).await?;
+    let found = &found["data"]["scrollAcrossEntities"];
+    assert_eq!((&found["total"], &found["nextScrollId"]), (&json!(0), &Value::Null));
+    assert_eq!(found["searchResults"], json!([]));
+    let body = gms.act("plain", "api/graphql", &search(0)).await?.is(200)?;
+    assert_eq!(body["data"]["searchAcrossEntities"]["total"], 0, "{body}");
+    gms.grant(&[may("plain", &["GET_ENTITY_PRIVILEGE"], only(&[ORDERS]))]).await?;
+    let found = scrolled(&gms, "plain", hive).await?;
+    assert_eq!(hits(&found, "scrollAcrossEntities"), [ORDERS]);
+    assert_eq!(found["data"]["scrollAcrossEntities"]["total"], 1);
+    Ok(())
+}
