@@ -216,6 +216,12 @@ mod tests {
             { "fieldPath": "b", "globalTags": { "tags": [{ "tag": "t" }] } },
             { "fieldPath": "a" },
         ] });
+        let new = json!([{ "op": "add", "path": "/editableSchemaFieldInfo/c/globalTags/tags/t",
+            "value": { "tag": "t" } }]);
+        let expected = json!({ "editableSchemaFieldInfo": [
+            { "fieldPath": "c", "globalTags": { "tags": [{ "tag": "t" }] } },
+        ] });
+        assert_eq!(patched("editableSchemaMetadata", Value::Null, new).unwrap(), expected);
         let patch = json!([
             { "op": "add", "path": "/editableSchemaFieldInfo/a/globalTags/tags/u", "value": { "tag": "u" } },
             { "op": "remove", "path": "/editableSchemaFieldInfo/b/globalTags/tags/t", "value": {} },

@@ -89,9 +89,7 @@ impl KeyedList {
         entries: &mut Vec<(Vec<String>, Value)>,
     ) -> Result<(), String> {
         if keys.len() == self.levels() {
-            // A text is what its key is, whatever was sent as its value.
-            let text = keys.last().filter(|_| self.keys.is_empty()).cloned();
-            entries.push((keys.clone(), text.map_or(value, Value::String)));
+            entries.push((keys.clone(), self.entry(keys, value)));
             return Ok(());
         }
         let Value::Object(members) = value else {
@@ -104,6 +102,22 @@ impl KeyedList {
             keys.pop();
         }
         Ok(())
+    }
+
+    /// An entry as it is in the list. What its path says of it need not be said again: a text is its
+    /// key, and a key that is not there is what the path has for it.
+    fn entry(&self, keys: &[String], mut value: Value) -> Value {
+        if self.keys.is_empty() {
+            return Value::from(keys.concat());
+        }
+        if let Value::Object(members) = &mut value {
+            for (path, key) in self.keys.iter().zip(keys).filter(|(_, key)| !key.is_empty()) {
+                if let [name] = path.as_slice() {
+                    members.entry(name.clone()).or_insert_with(|| Value::from(key.clone()));
+                }
+            }
+        }
+        value
     }
 
     /// Calls `change` with each list (or map) that the path leads to, and with where it is.
