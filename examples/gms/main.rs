@@ -2,7 +2,7 @@
 //! on SQLite.
 //!
 //! ```console
-//! $ cargo run --example gms --features axum,graphql,sqlite
+//! $ cargo run --example gms --features axum,graphql,rest,sqlite
 //! $ curl http://localhost:8080/entities/urn:li:corpuser:datahub -H "Authorization: Bearer $TOKEN"
 //! ```
 //!

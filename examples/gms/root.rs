@@ -87,6 +87,9 @@ curl http://{address}/entities/{root}
 curl http://{address}/openapi/v3/entity/tag -H "Authorization: Bearer $TOKEN" \
   -H "Content-Type: application/json" -d '[{{"urn": "urn:li:tag:gold", "tagProperties": {{"value": {{"name": "gold"}}}}}}]'
 curl http://{address}/openapi/v3/entity/tag/urn:li:tag:gold -H "Authorization: Bearer $TOKEN"
+curl http://{address}/api/graphql -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \
+  -d '{{"query": "mutation {{ createAccessToken(input: {{type: PERSONAL, actorUrn: \"{root}\", duration: ONE_DAY, name: \"mine\"}}) {{ accessToken metadata {{ id }} }} }}"}}'
+curl http://{address}/pat/tokens -H "Authorization: Bearer $TOKEN"
 
 "#,
         token = token.expose(),

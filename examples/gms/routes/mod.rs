@@ -22,7 +22,7 @@ use tower_http::{
     sensitive_headers::SetSensitiveRequestHeadersLayer,
     trace::{DefaultMakeSpan, DefaultOnResponse, TraceLayer},
 };
-use tower_pat::{AuthenticateLayer, Authenticator, access::Access};
+use tower_pat::{AuthenticateLayer, Authenticator, access::Access, rest::RestService};
 use tracing::Level;
 
 use crate::{refused::problem, service::MetadataService};
@@ -46,7 +46,8 @@ pub(crate) fn app(
         .route("/entities/", post(entities::entities_action))
         .route("/entities/{*urn}", get(restli::snapshot))
         .route("/entitiesV2/{*urn}", get(restli::entity))
-        .route_service("/api/graphql", graphql::service(service.clone(), access))
+        .route_service("/api/graphql", graphql::service(service.clone(), access.clone()))
+        .nest_service("/pat", RestService::new(access).public_path("/pat"))
         .route("/runs", post(runs::runs_action))
         .route("/runs/", post(runs::runs_action))
         .route("/openapi/v3/entity/scroll", post(scroll::scroll))

@@ -151,3 +151,18 @@ async fn a_page_has_only_what_may_be_read() -> TestResult {
     gms.get("plain", "/openapi/v3/entity/tag").await?.says(403, "urn:li:tag:b")?;
     Ok(())
 }
+
+#[tokio::test]
+async fn tokens_are_managed_over_rest_too() -> TestResult {
+    let gms = Gms::new().await?;
+    gms.send("nobody", Method::GET, "/pat/tokens", &Value::Null).await?.is(401)?;
+    let new = json!({ "name": "ci", "duration": "ONE_HOUR" });
+    let created = gms.send("plain", Method::POST, "/pat/tokens", &new).await?.is(201)?;
+    let id = created["token"]["id"].as_str().ok_or("an id")?;
+    let id = id.replace('/', "%2F").replace('+', "%2B").replace('=', "%3D");
+    gms.send("owner", Method::GET, &format!("/pat/tokens/{id}"), &Value::Null).await?.is(403)?;
+    gms.send("plain", Method::GET, &format!("/pat/tokens/{id}"), &Value::Null).await?.is(200)?;
+    gms.send("plain", Method::DELETE, &format!("/pat/tokens/{id}"), &Value::Null).await?.is(204)?;
+    gms.send("plain", Method::GET, &format!("/pat/tokens/{id}"), &Value::Null).await?.is(404)?;
+    Ok(())
+}
