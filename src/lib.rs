@@ -129,6 +129,6 @@ pub use self::{
 };
 
 /// The README's example, compiled.
-#[cfg(all(doctest, feature = "sqlite", feature = "axum"))]
+#[cfg(all(doctest, feature = "axum", feature = "graphql", feature = "rest", feature = "sqlite"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
