@@ -63,6 +63,7 @@
 mod check;
 mod holder;
 mod memory;
+mod order;
 mod seed;
 #[cfg(feature = "sqlite")]
 mod sqlite;

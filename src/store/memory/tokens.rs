@@ -1,16 +1,12 @@
-use std::cmp::Ordering;
-
 use super::{MemoryStore, State};
 use crate::{
     actor::Urn,
     backend::{BoxFuture, StoreError},
     clock::Timestamp,
     feed::Change,
-    store::check,
+    store::{check, order::compare},
     token::{LastUse, Revocation, RevocationRule, RuleScope, TokenId, TokenRecord, TokenType},
-    token_service::{
-        Retention, RuleSubject, TokenLookup, TokenPage, TokenQuery, TokenSort, TokenStore,
-    },
+    token_service::{Retention, RuleSubject, TokenLookup, TokenPage, TokenQuery, TokenStore},
 };
 
 impl State {
@@ -110,11 +106,7 @@ impl State {
                 && query.filters.iter().all(|filter| filter.matches(record))
         };
         let mut found: Vec<&TokenRecord> = self.tokens.values().filter(is_wanted).collect();
-        // Stable, and the map is in the order of the ids.
-        found.sort_by(|a, b| {
-            let order = compare(a, b, query.sort);
-            if query.descending { order.reverse() } else { order }
-        });
+        found.sort_by(|a, b| compare(query, a, b));
         let start = usize::try_from(query.start).unwrap_or(usize::MAX);
         let count = usize::try_from(query.count).unwrap_or(usize::MAX);
         TokenPage {
@@ -225,16 +217,6 @@ impl TokenStore for MemoryStore {
         retention: &'a Retention,
     ) -> BoxFuture<'a, Result<u64, StoreError>> {
         Box::pin(async move { Ok(self.write(|state| state.sweep(now, retention))) })
-    }
-}
-
-fn compare(a: &TokenRecord, b: &TokenRecord, sort: TokenSort) -> Ordering {
-    match sort {
-        TokenSort::ExpiresAt => {
-            (a.expires_at.is_none(), a.expires_at).cmp(&(b.expires_at.is_none(), b.expires_at))
-        }
-        TokenSort::CreatedAt => a.created_at.cmp(&b.created_at),
-        TokenSort::Name => a.name.cmp(&b.name),
     }
 }
 

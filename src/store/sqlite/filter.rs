@@ -1,4 +1,4 @@
-//! Filters and orders of lists, as SQL. What they mean is
+//! Filters of lists, as SQL. What they mean is
 //! [`TokenFilter::matches`](crate::token_service::TokenFilter::matches).
 
 use sqlx::{QueryBuilder, Sqlite};
@@ -6,46 +6,13 @@ use sqlx::{QueryBuilder, Sqlite};
 use crate::{
     actor::Urn,
     token_service::{
-        TextTest, TimeTest, TokenFilter, TokenOptional, TokenQuery, TokenSort, TokenTextField,
-        TokenTimeField,
+        TextTest, TimeTest, TokenFilter, TokenOptional, TokenTextField, TokenTimeField,
     },
 };
 
-/// `FROM` and `WHERE` of a list.
-pub(super) fn push_selection(sql: &mut QueryBuilder<Sqlite>, query: &TokenQuery) {
-    sql.push(NOT_REVOKED);
-    for filter in &query.filters {
-        sql.push(" AND ");
-        push_filter(sql, filter);
-    }
-}
-
-// As `RevocationRule::covers` says it; four look-ups by the primary key for each token.
-const NOT_REVOKED: &str = " FROM tokens
-    WHERE revoked_at IS NULL AND NOT EXISTS (
-        SELECT 1 FROM revocation_rules AS rule
-        WHERE tokens.created_at < rule.issued_before AND (
-            rule.scope = 'all' AND rule.subject = ''
-            OR rule.scope = 'key' AND rule.subject = tokens.key_id
-            OR rule.scope = 'actor' AND rule.subject = tokens.actor
-            OR rule.scope = 'owner' AND rule.subject = tokens.owner))";
-
-/// `ORDER BY` and `LIMIT` of a list.
-pub(super) fn push_page(sql: &mut QueryBuilder<Sqlite>, query: &TokenQuery) {
-    sql.push(match (query.sort, query.descending) {
-        (TokenSort::ExpiresAt, false) => " ORDER BY expires_at IS NULL, expires_at, id",
-        (TokenSort::ExpiresAt, true) => " ORDER BY expires_at IS NULL DESC, expires_at DESC, id",
-        (TokenSort::CreatedAt, false) => " ORDER BY created_at, id",
-        (TokenSort::CreatedAt, true) => " ORDER BY created_at DESC, id",
-        (TokenSort::Name, false) => " ORDER BY name, id",
-        (TokenSort::Name, true) => " ORDER BY name DESC, id",
-    });
-    sql.push(" LIMIT ").push_bind(query.count).push(" OFFSET ").push_bind(query.start);
-}
-
 /// A condition in parentheses that is true or false, and never `NULL`: else `NOT` would not be the
 /// opposite.
-fn push_filter(sql: &mut QueryBuilder<Sqlite>, filter: &TokenFilter) {
+pub(super) fn push_filter(sql: &mut QueryBuilder<Sqlite>, filter: &TokenFilter) {
     match filter {
         TokenFilter::Id(ids) => push_in(sql, "id", ids.iter().map(|id| id.as_bytes().as_slice())),
         TokenFilter::Actor(urns) => push_in(sql, "actor", urns.iter().map(Urn::as_str)),

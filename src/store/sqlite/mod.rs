@@ -4,10 +4,14 @@ mod changes;
 mod directory;
 mod error;
 mod filter;
+mod list;
 mod open;
+#[cfg(test)]
+mod plan;
 mod policies;
 mod revoke;
 mod row;
+mod selection;
 mod tokens;
 mod write;
 

@@ -110,29 +110,31 @@ const REVOCATION: &str = "SELECT revoked_at, revoked_by FROM (
             WHERE tokens.id = ?1
     ) ORDER BY is_rule, revoked_at DESC LIMIT 1";
 
+// What was revoked before took what was made with it along, so nothing is looked for behind it.
 macro_rules! revoke_children_of {
     ($parent:literal) => {
         concat!(
             "WITH RECURSIVE lost (id) AS (
                  SELECT child.id
                      FROM tokens AS parent CROSS JOIN tokens AS child ON child.parent = parent.id
-                     WHERE parent.token_type IS NOT 'SESSION' AND ",
+                     WHERE child.revoked_at IS NULL
+                         AND parent.token_type IS NOT 'SESSION' AND ",
             $parent,
             "    UNION
                  SELECT child.id
                      FROM lost CROSS JOIN tokens AS parent ON parent.id = lost.id
                          CROSS JOIN tokens AS child ON child.parent = parent.id
-                     WHERE parent.token_type IS NOT 'SESSION'
+                     WHERE child.revoked_at IS NULL AND parent.token_type IS NOT 'SESSION'
              )
              UPDATE tokens SET revoked_at = ?1, revoked_by = ?2
-                 WHERE revoked_at IS NULL AND id IN (SELECT id FROM lost)
+                 WHERE id IN (SELECT id FROM lost)
                  RETURNING id"
         )
     };
 }
 
 const CHILDREN_OF_TOKEN: &str = revoke_children_of!("parent.id = ?3");
-// What was revoked before took its children with it, and indexes have only what was not.
+// The indexes have only what was not revoked.
 const CHILDREN_OF_ACTOR: &str = revoke_children_of!(
     "parent.revoked_at IS NULL AND parent.actor = ?3 AND parent.created_at < ?1"
 );
@@ -144,3 +146,28 @@ const CHILDREN_OF_KEY: &str = revoke_children_of!(
 );
 const CHILDREN_OF_ALL: &str =
     revoke_children_of!("parent.revoked_at IS NULL AND parent.created_at < ?1 AND ?3 = ''");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::plan::plan;
+
+    #[tokio::test]
+    async fn what_is_revoked_with_a_token_is_looked_up_and_not_searched_for() {
+        for sql in [
+            REVOCATION,
+            CHILDREN_OF_TOKEN,
+            CHILDREN_OF_ACTOR,
+            CHILDREN_OF_OWNER,
+            CHILDREN_OF_KEY,
+            CHILDREN_OF_ALL,
+        ] {
+            let plan = plan(sql).await;
+            let is_scan = |step: &&String| {
+                step.starts_with("SCAN")
+                    && !["SCAN lost", "SCAN (subquery"].iter().any(|own| step.starts_with(own))
+            };
+            assert_eq!(plan.iter().find(is_scan), None, "{plan:#?}");
+        }
+    }
+}

@@ -1,10 +1,13 @@
 //! One suite that every store passes, and what is only true of SQLite.
 
 mod changes;
+mod children;
 #[cfg(all(unix, feature = "sqlite"))]
 mod crash;
 mod directory;
 mod list;
+#[cfg(feature = "sqlite")]
+mod model;
 mod policies;
 mod rules;
 #[cfg(feature = "sqlite")]
@@ -79,6 +82,18 @@ macro_rules! for_each_case {
                 an_unknown_token_cannot_be_revoked
                 a_later_use_is_noted_and_an_earlier_one_ignored
             }
+            children {
+                what_was_made_with_a_token_is_revoked_with_it
+                what_was_revoked_before_stays_as_it_is
+                what_was_made_in_a_session_stays
+                a_rule_revokes_what_was_made_with_what_it_covers
+                a_rule_leaves_what_was_made_in_a_session
+                nothing_is_made_with_a_revoked_token
+                nothing_slips_through_while_a_token_is_revoked
+                a_child_that_is_imported_is_revoked_with_its_parent
+                a_parent_that_comes_later_as_revoked_takes_its_children
+                a_circle_and_a_long_chain_come_to_an_end
+            }
             rules {
                 rules_are_found_by_what_they_are_about
                 a_list_has_nothing_that_a_rule_covers
@@ -113,6 +128,13 @@ macro_rules! for_each_case {
                 nothing_happens_to_a_user_that_does_not_exist
                 a_deleted_user_leaves_nothing
                 of_many_writers_each_is_whole
+                a_user_is_read_as_it_was_added
+                what_is_told_of_a_user_is_replaced_and_not_announced
+                users_are_found_by_text_and_kind
+                users_are_listed_page_by_page
+                groups_are_known_by_members_and_roles
+                a_deleted_group_leaves_nothing
+                a_role_is_given_to_all_who_are_there
             }
             policies {
                 a_policy_is_read_as_it_was_written

@@ -1,0 +1,188 @@
+//! Whatever happens, both stores have the same, and SQLite counts right.
+
+use proptest::{collection::vec, option, prelude::*, test_runner::TestRunner};
+use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
+use tempfile::tempdir;
+use tokio::{runtime::Handle, task::block_in_place};
+use tower_pat::{
+    actor::Urn,
+    backend::StoreError,
+    store::{MemoryStore, SqliteStore, Store},
+    token::{KeyId, Revocation, RevocationRule, RuleScope, TokenRecord, TokenType},
+    token_service::{
+        Retention, TextTest, TokenFilter, TokenLookup, TokenQuery, TokenSort, TokenStore,
+        TokenTextField,
+    },
+};
+
+use super::{at, id, record, user};
+
+#[derive(Debug, Clone)]
+enum Step {
+    Insert(TokenRecord),
+    Import(Vec<TokenRecord>),
+    Revoke(u64),
+    AddRule(RuleScope, i64),
+    Sweep(i64),
+}
+
+/// What came of a step.
+async fn take(store: &impl Store, step: &Step, now: i64) -> Result<u64, String> {
+    let result: Result<u64, StoreError> = match step {
+        Step::Insert(record) => store.insert(record).await.map(|()| 0),
+        Step::Import(records) => store.import(records).await,
+        Step::Revoke(number) => {
+            store.revoke(&id(*number), &user("bob"), at(now)).await.map(u64::from)
+        }
+        Step::AddRule(scope, seconds) => {
+            let by = user("admin");
+            let rule = RevocationRule { scope: scope.clone(), issued_before: at(*seconds), by };
+            store.add_rule(&rule).await.map(|()| 0)
+        }
+        Step::Sweep(seconds) => {
+            let mut retention = Retention::default();
+            retention.expired = std::time::Duration::from_secs(2);
+            retention.revoked = std::time::Duration::from_secs(4);
+            store.sweep(at(*seconds), &retention).await
+        }
+    };
+    result.map_err(|error| error.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_stores_have_the_same_after_anything() {
+    let runtime = Handle::current();
+    let mut runner = TestRunner::new(ProptestConfig {
+        cases: 60,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
+    block_in_place(|| {
+        runner.run(&vec(steps(), 1..25), |steps| {
+            runtime.block_on(async {
+                let folder = tempdir().unwrap();
+                let path = folder.path().join("store.db");
+                let (memory, sqlite) =
+                    (MemoryStore::default(), SqliteStore::open(&path).await.unwrap());
+                let options = SqliteConnectOptions::new().filename(&path);
+                let mut raw = SqliteConnection::connect_with(&options).await.unwrap();
+                for (step, now) in steps.iter().zip(10..) {
+                    let expected = take(&memory, step, now).await;
+                    prop_assert_eq!(take(&sqlite, step, now).await, expected, "{:?}", step);
+                    prop_assert_eq!(miscounted(&mut raw).await, 0, "{:?}", step);
+                    for number in 0..NUMBERS {
+                        let expected = memory.find(&id(number)).await.unwrap();
+                        prop_assert_eq!(sqlite.find(&id(number)).await.unwrap(), expected);
+                    }
+                }
+                for query in queries() {
+                    let expected = memory.list(&query).await.unwrap();
+                    prop_assert_eq!(sqlite.list(&query).await.unwrap(), expected, "{:?}", query);
+                }
+                Ok(())
+            })
+        })
+    })
+    .unwrap();
+}
+
+/// How many of the counts that are kept are not what is there.
+async fn miscounted(connection: &mut SqliteConnection) -> i64 {
+    let real = "SELECT owner, actor, count(*) FROM tokens WHERE revoked_at IS NULL GROUP BY 1, 2
+        UNION ALL
+        SELECT owner, '', count(*) FROM tokens WHERE revoked_at IS NULL GROUP BY 1
+        UNION ALL
+        SELECT '', actor, count(*) FROM tokens WHERE revoked_at IS NULL GROUP BY 2
+        UNION ALL
+        SELECT * FROM (SELECT '', '', count(*) AS n FROM tokens WHERE revoked_at IS NULL)
+            WHERE n > 0";
+    let sql = format!(
+        "SELECT count(*) FROM (
+             SELECT * FROM (SELECT * FROM token_counts EXCEPT SELECT * FROM ({real}))
+             UNION ALL
+             SELECT * FROM (SELECT * FROM ({real}) EXCEPT SELECT * FROM token_counts))"
+    );
+    sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(connection).await.unwrap()
+}
+
+/// Every way of asking that has an index, a count or a merge of its own.
+fn queries() -> Vec<TokenQuery> {
+    let alice = || vec![user("alice")];
+    let either =
+        || TokenFilter::AnyOf(vec![TokenFilter::Owner(alice()), TokenFilter::Actor(alice())]);
+    let named = || TokenFilter::text(TokenTextField::Name, TextTest::Contains, "1");
+    let mut queries = Vec::new();
+    for filters in [
+        vec![],
+        vec![TokenFilter::Owner(alice())],
+        vec![TokenFilter::Actor(alice())],
+        vec![either()],
+        vec![either(), TokenFilter::Actor(alice())],
+        vec![either(), named()],
+        vec![named()],
+        vec![TokenFilter::Owner(vec![user("alice"), user("bob")])],
+    ] {
+        for sort in [TokenSort::ExpiresAt, TokenSort::CreatedAt, TokenSort::Name] {
+            let query = filters.iter().cloned().fold(TokenQuery::default(), TokenQuery::filter);
+            queries.push(query.clone().ascending(sort));
+            queries.push(query.descending(sort).page(2, 3));
+        }
+    }
+    queries
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => records().prop_map(Step::Insert),
+        2 => vec(records(), 0..4).prop_map(Step::Import),
+        2 => (0..NUMBERS).prop_map(Step::Revoke),
+        2 => (scopes(), 0..6_i64).prop_map(|(scope, seconds)| Step::AddRule(scope, seconds)),
+        1 => (0..12_i64).prop_map(Step::Sweep),
+    ]
+}
+
+fn records() -> impl Strategy<Value = TokenRecord> {
+    let types = prop::sample::select(vec![
+        None,
+        Some(TokenType::Personal),
+        Some(TokenType::ServiceAccount),
+        Some(TokenType::Session),
+    ]);
+    let lives = (0..6_i64, option::of(4..9_i64), prop::bool::weighted(0.1));
+    let parents = option::of(0..NUMBERS);
+    let keys = option::of(prop::sample::select(vec!['a', 'b']).prop_map(key));
+    (0..NUMBERS, people(), people(), lives, parents, types, keys).prop_map(
+        |(number, actor, owner, (created_at, expires_at, revoked), parent, token_type, key_id)| {
+            let mut record = record(number);
+            record.actor = actor;
+            record.owner = owner;
+            record.created_at = at(created_at);
+            record.expires_at = expires_at.map(at);
+            record.revoked = revoked.then(|| Revocation { at: at(3), by: user("carol") });
+            record.parent = parent.map(id);
+            record.token_type = token_type;
+            record.key_id = key_id;
+            record
+        },
+    )
+}
+
+fn scopes() -> impl Strategy<Value = RuleScope> {
+    prop_oneof![
+        3 => people().prop_map(RuleScope::Actor),
+        3 => people().prop_map(RuleScope::Owner),
+        2 => prop::sample::select(vec!['a', 'b']).prop_map(|digit| RuleScope::Key(key(digit))),
+        1 => Just(RuleScope::All),
+    ]
+}
+
+fn people() -> impl Strategy<Value = Urn> {
+    prop::sample::select(vec!["alice", "bob", "service"]).prop_map(user)
+}
+
+fn key(digit: char) -> KeyId {
+    digit.to_string().repeat(16).parse().unwrap()
+}
+
+/// So few that tokens meet their parents.
+const NUMBERS: u64 = 12;
