@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, time::Duration};
 use futures_util::{FutureExt, future::join_all};
 use tokio::time::timeout;
 use tower_pat::{
-    actor::{Directory, DirectoryStore, GroupKind},
+    actor::{Directory, DirectoryStore, GroupKind, User},
     feed::{Change, ChangeFeed, FeedCursor},
     policy::{PolicyRecord, PolicyStore},
     store::Store,
@@ -62,7 +62,14 @@ pub(super) async fn every_change_is_announced(fixture: &impl Fixture) {
     assert_eq!(read(&store, &mut cursor).await, [Change::Group(group("a"))]);
     store.set_roles(&group("a"), &[]).await.unwrap();
     assert_eq!(read(&store, &mut cursor).await, [Change::Group(group("a"))]);
+    store.assign_role(Some(&role("Reader")), &[alice.clone(), group("a")]).await.unwrap();
+    let both = [Change::Group(group("a")), Change::Actor(alice.clone())];
+    assert_eq!(read(&store, &mut cursor).await, both);
+    store.delete_group(&group("a")).await.unwrap();
+    assert_eq!(read(&store, &mut cursor).await, [Change::Group(group("a"))]);
     store.delete_user(&alice).await.unwrap();
+    assert_eq!(read(&store, &mut cursor).await, [Change::Actor(alice.clone())]);
+    store.add_user(&User::new(alice.clone())).await.unwrap();
     assert_eq!(read(&store, &mut cursor).await, [Change::Actor(alice)]);
 
     store.put_policies(&[policy()]).await.unwrap();
@@ -86,6 +93,8 @@ pub(super) async fn what_makes_no_difference_is_not_announced(fixture: &impl Fix
     store.add_rule(&shorter).await.unwrap();
     store.revoke(&id(2), &alice, at(200)).await.unwrap();
     store.delete_user(&user("nobody")).await.unwrap();
+    store.delete_group(&group("nobody's")).await.unwrap();
+    store.assign_role(None, &[user("nobody"), group("nobody's")]).await.unwrap();
     store.delete_policy(&role("no-policy")).await.unwrap();
     store.seed_policies(&[policy()]).await.unwrap();
     store.sweep(at(300), &Retention::default()).await.unwrap();
@@ -103,6 +112,8 @@ async fn everything(store: &impl Store) {
     assert!(store.set_groups(&alice, GroupKind::Native, &groups).await.unwrap());
     assert!(store.set_roles(&alice, &[role("b"), role("a"), role("b")]).await.unwrap());
     assert!(store.set_roles(&group("a"), &[role("b"), role("a")]).await.unwrap());
+    assert_eq!(store.assign_role(Some(&role("a")), &[group("b")]).await.unwrap(), 1);
+    store.add_user(&User::new(alice.clone())).await.unwrap();
     store.revoke(&id(1), &alice, at(200)).await.unwrap();
     store.add_rule(&rule(RuleScope::All)).await.unwrap();
     store.put_policies(&[policy()]).await.unwrap();

@@ -1,17 +1,19 @@
 use std::{fs, path::Path, time::Duration};
 
 use futures_util::future::join_all;
-use sqlx::{AssertSqlSafe, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{
+    AssertSqlSafe, Connection, SqliteConnection, migrate::Migrator, sqlite::SqliteConnectOptions,
+};
 use tempfile::{TempDir, tempdir};
 use tokio::time::timeout;
 use tower_pat::{
-    actor::{Directory, DirectoryStore, GroupKind},
+    actor::{Directory, DirectoryStore, GroupKind, User, UserQuery},
     backend::StoreError,
     feed::{Change, ChangeFeed},
     policy::{PolicyRecord, PolicySource, PolicyStore},
     store::SqliteStore,
     token::{KeyId, LastUse, RevocationRule, RuleScope},
-    token_service::{RuleSubject, TokenLookup, TokenQuery, TokenStore},
+    token_service::{RuleSubject, TokenFilter, TokenLookup, TokenQuery, TokenStore},
 };
 
 use super::{at, group, id, read, record, role, user};
@@ -168,6 +170,46 @@ async fn a_schema_that_was_altered_is_refused() {
 }
 
 #[tokio::test]
+async fn a_file_of_the_first_version_is_brought_up_to_date() {
+    let directory = directory();
+    let migrations = directory.path().join("migrations");
+    fs::create_dir(&migrations).unwrap();
+    let first = "0001_initial.sql";
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/migrations/sqlite");
+    fs::copy(source.join(first), migrations.join(first)).unwrap();
+    let options = SqliteConnectOptions::new().filename(file(&directory)).create_if_missing(true);
+    let mut old = SqliteConnection::connect_with(&options).await.unwrap();
+    Migrator::new(migrations).await.unwrap().run(&mut old).await.unwrap();
+    old.close().await.unwrap();
+    let insert = "INSERT INTO tokens (id, name, actor, owner, created_at, revoked_at, revoked_by)
+            SELECT CAST(printf('%032d', column1) AS BLOB), 'old', 'urn:li:corpuser:' || column2,
+                'urn:li:corpuser:' || column3, 100000, column4, column5
+            FROM (VALUES
+                (1, 'alice', 'alice', NULL, NULL),
+                (2, 'service', 'alice', NULL, NULL),
+                (3, 'alice', 'bob', NULL, NULL),
+                (4, 'alice', 'alice', 1, 'urn:li:corpuser:bob'));
+        INSERT INTO users (urn, suspended) VALUES ('urn:li:corpuser:alice', 1)";
+    execute(&file(&directory), insert).await.unwrap();
+
+    let store = open(&directory).await;
+    let mut alice = User::new(user("alice"));
+    alice.suspended = true;
+    assert_eq!(store.user(&user("alice")).await.unwrap(), Some(alice));
+    let (owner, actor) =
+        (TokenFilter::Owner(vec![user("alice")]), TokenFilter::Actor(vec![user("alice")]));
+    for (filter, total) in [
+        (TokenFilter::AllOf(vec![]), 3),
+        (owner.clone(), 2),
+        (actor.clone(), 2),
+        (TokenFilter::AnyOf(vec![owner, actor]), 3),
+    ] {
+        let page = store.list(&TokenQuery::default().filter(filter)).await.unwrap();
+        assert_eq!((page.tokens.len() as u64, page.total), (total, total));
+    }
+}
+
+#[tokio::test]
 async fn a_missing_directory_is_named() {
     let directory = directory();
     let path = directory.path().join("missing").join("store.db");
@@ -226,6 +268,9 @@ async fn what_cannot_be_read_is_named_and_not_shown() {
         ("tokens.parent", "UPDATE tokens SET parent = CAST('SENTINEL' AS BLOB)"),
         ("tokens.name", "UPDATE tokens SET name = CAST(x'53454e54494e454cff' AS TEXT)"),
         ("revocation_rules.made_by", "UPDATE revocation_rules SET made_by = 'SENTINEL'"),
+        ("users.kind", "UPDATE users SET kind = 'SENTINEL'"),
+        ("users.created_by", "UPDATE users SET created_by = 'SENTINEL'"),
+        ("users.email", "UPDATE users SET email = CAST(x'53454e54494e454cff' AS TEXT)"),
         ("memberships.group_urn", "UPDATE memberships SET group_urn = 'SENTINEL'"),
         ("roles.role", "UPDATE roles SET role = 'SENTINEL'"),
         ("policies.info", r#"UPDATE policies SET info = '{"displayName": ["SENTINEL"]}'"#),
@@ -243,6 +288,11 @@ async fn what_cannot_be_read_is_named_and_not_shown() {
                 store.rules(RuleSubject::new(&alice, None, Some(key()))).await.map(|_| ())
             }
             "policies" => store.policies().await.map(|_| ()),
+            "users" => {
+                let listed = store.list_users(&UserQuery::default()).await.unwrap_err();
+                assert!(matches!(listed, StoreError::Corrupt { what: found, .. } if found == what));
+                store.user(&alice).await.map(|_| ())
+            }
             _ => store.profile(&alice).await.map(|_| ()),
         };
         let error = error.unwrap_err();
@@ -283,6 +333,8 @@ async fn rules_hold_in_the_database_itself() {
         "UPDATE revocation_rules SET scope = 'moon'",
         "UPDATE revocation_rules SET subject = ''",
         "UPDATE users SET removed = 2",
+        "UPDATE users SET kind = 'moon'",
+        "UPDATE token_counts SET tokens = 0",
         "INSERT INTO memberships VALUES ('urn:li:corpuser:nobody', 'native', 'urn:li:corpGroup:a')",
         "UPDATE memberships SET kind = 'moon'",
         "UPDATE policies SET info = '{'",
