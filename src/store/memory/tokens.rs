@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use super::{MemoryStore, State};
 use crate::{
     actor::Urn,
@@ -18,29 +20,39 @@ impl State {
         if parent.is_some_and(|parent| self.revocation(parent).is_some()) {
             return Err(StoreError::ParentRevoked);
         }
-        self.import(std::slice::from_ref(record));
+        self.tokens.insert(record.id, record.clone());
+        self.settle(&record.id);
         Ok(())
     }
 
     /// Adds those whose ids are not taken, and returns how many.
     fn import(&mut self, records: &[TokenRecord]) -> u64 {
-        let mut added = Vec::new();
+        let (mut added, mut unsettled) = (0, Vec::new());
+        let mut parents: HashSet<TokenId> =
+            self.tokens.values().filter_map(|record| record.parent).collect();
         for record in records {
-            self.tokens.entry(record.id).or_insert_with(|| {
-                added.push(record);
-                record.clone()
-            });
-        }
-        for record in &added {
+            if self.tokens.contains_key(&record.id) {
+                continue;
+            }
+            self.tokens.insert(record.id, record.clone());
+            added += 1;
             // What is revoked takes with it what was there before it, or came with it.
-            for id in record.parent.into_iter().chain([record.id]) {
-                let revocation = self.tokens.get(&id).and_then(|record| self.revocation(record));
-                if let Some(Revocation { at, by }) = revocation {
-                    self.revoke_children(id, &by, at);
-                }
+            unsettled.extend(record.parent);
+            parents.extend(record.parent);
+            if parents.contains(&record.id) {
+                unsettled.push(record.id);
             }
         }
-        added.len().try_into().unwrap_or(u64::MAX)
+        unsettled.iter().for_each(|id| self.settle(id));
+        added
+    }
+
+    /// If the token is revoked, revokes what was made with it.
+    fn settle(&mut self, id: &TokenId) {
+        let revocation = self.tokens.get(id).and_then(|record| self.revocation(record));
+        if let Some(Revocation { at, by }) = revocation {
+            self.revoke_children(*id, &by, at);
+        }
     }
 
     /// Since when and by whom the token is revoked, by itself or by the rule that reaches furthest.

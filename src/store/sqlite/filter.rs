@@ -71,8 +71,10 @@ fn text_column(field: TokenTextField) -> &'static str {
 /// ASCII alone, as wanted.
 fn push_text(sql: &mut QueryBuilder<Sqlite>, column: &'static str, test: TextTest, value: &str) {
     let folded = || value.to_ascii_lowercase();
-    // Only a description can be missing. The others are left bare, for the sake of their indexes.
-    let (open, close) = if column == "description" { ("(ifnull(", ", 0))") } else { ("(", ")") };
+    // A description can be missing, and the last bytes of nothing are `NULL`. All else is left bare,
+    // for the sake of indexes.
+    let can_be_null = column == "description" || test == TextTest::EndsWith;
+    let (open, close) = if can_be_null { ("(ifnull(", ", 0))") } else { ("(", ")") };
     sql.push(open);
     match test {
         TextTest::Equals => {

@@ -216,9 +216,15 @@ fn push_covered(sql: &mut QueryBuilder<Sqlite>, whose: Whose<'_>) {
 fn push_covered_of(sql: &mut QueryBuilder<Sqlite>, column: &str, other: &str, urn: Option<&str>) {
     for (number, scope) in [column, other, "key", "all"].into_iter().enumerate() {
         sql.push(if number == 0 { "" } else { " UNION ALL " });
+        sql.push("SELECT token.rowid AS number FROM revocation_rules AS rule");
+        if let Some(urn) = urn.filter(|_| scope == other) {
+            // Most rules are about people who have nothing to do with this one.
+            sql.push(" CROSS JOIN token_counts AS pair ON pair.").push(column).push(" = ");
+            sql.push_bind(urn.to_owned());
+            sql.push(" AND pair.").push(other).push(" = rule.subject");
+        }
         sql.push(
-            "SELECT token.rowid AS number
-             FROM revocation_rules AS rule CROSS JOIN tokens AS token
+            " CROSS JOIN tokens AS token
              WHERE token.revoked_at IS NULL AND token.created_at < rule.issued_before
                  AND rule.scope = '",
         );
@@ -232,11 +238,6 @@ fn push_covered_of(sql: &mut QueryBuilder<Sqlite>, column: &str, other: &str, ur
         sql.push(" AND token.").push(column).push(" = ").push_bind(urn.to_owned());
         if scope == column {
             sql.push(" AND rule.subject = ").push_bind(urn.to_owned());
-        } else if scope == other {
-            // Most rules are about people who have nothing to do with this one.
-            sql.push(" AND EXISTS (SELECT 1 FROM token_counts AS pair WHERE pair.");
-            sql.push(column).push(" = ").push_bind(urn.to_owned());
-            sql.push(" AND pair.").push(other).push(" = rule.subject)");
         }
     }
 }
@@ -326,6 +327,18 @@ mod tests {
             "SEARCH tokens USING INDEX tokens_by_actor_for_others (actor=?)",
         ] {
             assert!(plan.iter().any(|found| found == step), "{plan:#?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn rules_about_others_are_passed_over() {
+        for filter in of_alice() {
+            let query = TokenQuery::default().filter(filter);
+            let plan = plan(count_covered(Selection::of(&query).whose).sql().as_str()).await;
+            let at = |start: &str| plan.iter().position(|step| step.starts_with(start)).unwrap();
+            let pair = at("SEARCH pair USING PRIMARY KEY (owner=? AND actor=?)");
+            assert!(plan[pair - 1].starts_with("SEARCH rule USING PRIMARY KEY"), "{plan:#?}");
+            assert!(plan[pair + 1].starts_with("SEARCH token USING INDEX"), "{plan:#?}");
         }
     }
 

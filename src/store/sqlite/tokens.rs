@@ -63,11 +63,13 @@ impl TokenStore for SqliteStore {
                 Some(parent) => revoke::revocation(write.connection(), parent).await?,
                 None => None,
             };
-            insert(write.connection(), INSERT, record).await.map_err(not_added)?;
+            let added = insert(write.connection(), INSERT, record).await.map_err(not_added)?;
             if revocation.is_some() {
                 return Err(StoreError::ParentRevoked);
             }
-            settle(&mut write, &record.id).await?;
+            if added == Some(Added::ParentOfSome) {
+                settle(&mut write, &record.id).await?;
+            }
             write.commit().await
         })
     }
@@ -76,20 +78,21 @@ impl TokenStore for SqliteStore {
         Box::pin(async move {
             records.iter().try_for_each(check::record)?;
             let mut write = self.write().await?;
-            let mut added = Vec::new();
+            let (mut added, mut unsettled) = (0, Vec::new());
             for record in records {
-                let rows = insert(write.connection(), IMPORT, record).await.map_err(unavailable)?;
-                if rows > 0 {
-                    added.push(record);
+                let done = insert(write.connection(), IMPORT, record).await.map_err(unavailable)?;
+                let Some(done) = done else { continue };
+                added += 1;
+                unsettled.extend(record.parent);
+                if done == Added::ParentOfSome {
+                    unsettled.push(record.id);
                 }
             }
-            for record in &added {
-                for id in record.parent.iter().chain([&record.id]) {
-                    settle(&mut write, id).await?;
-                }
+            for id in &unsettled {
+                settle(&mut write, id).await?;
             }
             write.commit().await?;
-            Ok(added.len().try_into().unwrap_or(u64::MAX))
+            Ok(added)
         })
     }
 
@@ -194,16 +197,25 @@ async fn settle(write: &mut Write<'_>, id: &TokenId) -> Result<(), StoreError> {
     }
 }
 
-/// Adds a record by one of the two statements below, and returns how many rows that were.
+/// A token that was added.
+#[derive(Debug, PartialEq, Eq)]
+enum Added {
+    /// Nothing says that it was made with it.
+    Childless,
+    /// There are tokens already that say so.
+    ParentOfSome,
+}
+
+/// Adds a record by one of the two statements below; `None` if that added none.
 async fn insert(
     connection: &mut SqliteConnection,
     sql: &'static str,
     record: &TokenRecord,
-) -> Result<u64, sqlx::Error> {
+) -> Result<Option<Added>, sqlx::Error> {
     let last_used = record.last_used.as_ref();
     let revoked = record.revoked.as_ref();
     let millis = |time: Option<Timestamp>| time.map(Timestamp::as_millis);
-    let done = sqlx::query(sql)
+    let added = sqlx::query_scalar(sql)
         .bind(bytes(&record.id))
         .bind(record.name.as_str())
         .bind(record.description.as_deref())
@@ -226,9 +238,9 @@ async fn insert(
         .bind(last_used.and_then(|last_use| last_use.agent.as_deref()))
         .bind(revoked.map(|revocation| revocation.at.as_millis()))
         .bind(revoked.map(|revocation| revocation.by.as_str()))
-        .execute(connection)
+        .fetch_optional(connection)
         .await?;
-    Ok(done.rows_affected())
+    Ok(added.map(|is_parent| if is_parent { Added::ParentOfSome } else { Added::Childless }))
 }
 
 async fn sweep_tokens(
@@ -287,7 +299,9 @@ macro_rules! insert_into_tokens {
                  created_via, restrictions, last_used_at, last_used_address, last_used_agent,
                  revoked_at, revoked_by
              ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            $on_conflict
+            $on_conflict,
+            // Asked at once, since each statement takes its turn.
+            " RETURNING EXISTS (SELECT 1 FROM tokens AS child WHERE child.parent = tokens.id)"
         )
     };
 }

@@ -60,6 +60,13 @@ pub(super) async fn every_filter_holds_for_the_right_tokens(fixture: &impl Fixtu
     for record in [&one, &two, &three] {
         store.insert(record).await.unwrap();
     }
+    let mut nameless = record(4);
+    nameless.name = String::new();
+    store.insert(&nameless).await.unwrap();
+    let by_end = not(text(TokenTextField::Name, TextTest::EndsWith, "a"));
+    let by_end = TokenQuery::default().filter(by_end).filter(TokenFilter::Id(vec![id(4)]));
+    assert_eq!(ids(&store, by_end).await, [id(4)]);
+    store.revoke(&id(4), &user("bob"), at(200)).await.unwrap();
     let name = |test, value: &str| text(TokenTextField::Name, test, value);
     let contains = |value: &str| name(TextTest::Contains, value);
     let description = |test, value: &str| text(TokenTextField::Description, test, value);
@@ -96,6 +103,7 @@ pub(super) async fn every_filter_holds_for_the_right_tokens(fixture: &impl Fixtu
         (description(TextTest::Contains, ""), vec![1, 2]),
         (description(TextTest::EndsWith, ""), vec![1, 2]),
         (description(TextTest::Equals, ""), vec![2]),
+        (description(TextTest::EndsWith, "x"), vec![1]),
         (description(TextTest::Contains, "what\u{0}FOR"), vec![1]),
         (description(TextTest::StartsWith, "what\u{0}for"), vec![1]),
         (description(TextTest::EndsWith, "\u{0}for \u{202e}x"), vec![1]),

@@ -1,0 +1,269 @@
+//! What lists and new tokens cost among a million tokens of one owner in SQLite, beside budgets:
+//! `cargo bench --features sqlite --bench store`. Prints the plans, too.
+//!
+//! Times are of whole calls, rows and total, from a warm cache of the operating system; the best of
+//! several, since whatever else the machine does only adds. The tokens are written at once, in a
+//! temporary folder.
+#![allow(missing_docs, unreachable_pub, clippy::print_stdout, clippy::print_stderr)]
+
+use std::{
+    env,
+    error::Error,
+    fmt,
+    path::Path,
+    process::ExitCode,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection, sqlite::SqliteConnectOptions};
+use tower_pat::{
+    Config, TokenService,
+    actor::Urn,
+    clock::Timestamp,
+    store::SqliteStore,
+    token::{AccessTokenDuration, RevocationRule, RuleScope, TokenType},
+    token_service::{MintRequest, TokenFilter, TokenQuery, TokenStore},
+};
+use tracing::{
+    Event, Subscriber,
+    field::{Field, Visit},
+};
+use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt};
+
+/// Rows and total together, for which the rows alone have 20 ms, and with the total 50.
+const LIST_BUDGET: Duration = Duration::from_millis(20);
+
+/// A thousand new tokens, one by one, each flushed to the disk.
+const MINT_BUDGET: Duration = Duration::from_secs(5);
+
+const PAGE: u32 = 20;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    // As `cargo test` runs a bench: whether it works at all.
+    let whole = env::args().any(|argument| argument == "--bench");
+    match measure(if whole { 1_000_000 } else { 30_000 }).await {
+        Ok(within) if within || !whole => ExitCode::SUCCESS,
+        Ok(_) => {
+            eprintln!("over budget");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn measure(tokens: u32) -> Result<bool, Box<dyn Error>> {
+    let statements = Statements::default();
+    tracing::subscriber::set_global_default(
+        tracing_subscriber::registry().with(statements.clone()),
+    )?;
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("store.db");
+    // For its schema.
+    SqliteStore::open(&path).await?.close().await;
+    let begun = Instant::now();
+    fill(&path, tokens).await?;
+    println!("{tokens} tokens of one owner, written in {:.1?}", begun.elapsed());
+
+    let store = SqliteStore::open(&path).await?;
+    let mut within = lists(&store, "").await?;
+    plans(&store, &statements, &path).await?;
+    for number in 0..1_000 {
+        add_rule(&store, RuleScope::Actor(user(&format!("gone{number}"))?), i64::MAX).await?;
+    }
+    within &= lists(&store, "with 1,000 rules about others").await?;
+    // Covers the first thousand of all.
+    add_rule(&store, RuleScope::All, FIRST + 1_001).await?;
+    within &= lists(&store, "with 1,001 rules, and 1,000 tokens that one covers").await?;
+    within &= mint(store.clone()).await?;
+    store.close().await;
+    Ok(within)
+}
+
+/// Tokens of alice, of which every tenth acts as a service, and some of others, of which every
+/// second acts as alice.
+async fn fill(path: &Path, tokens: u32) -> Result<(), Box<dyn Error>> {
+    let options = SqliteConnectOptions::new().filename(path).pragma("cache_size", "-600000");
+    let mut connection = SqliteConnection::connect_with(&options).await?;
+    let rows = |count: u32, owner: &str, actor: &str| {
+        format!(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
+             INSERT INTO tokens (
+                 id, name, owner, actor, created_at, expires_at, token_type, key_id
+             )
+             SELECT randomblob(32), 'token ' || i, {owner}, {actor}, {FIRST} + i,
+                 iif(i % 3 = 0, NULL, {FIRST} + (i % 5000) * 86400000), 'PERSONAL',
+                 '0123456789abcdef'
+             FROM n;"
+        )
+    };
+    let sql = [
+        "BEGIN;".to_owned(),
+        rows(
+            tokens,
+            "'urn:li:corpuser:alice'",
+            "iif(i % 10 = 0, 'urn:li:corpuser:service', 'urn:li:corpuser:alice')",
+        ),
+        rows(
+            tokens / 100,
+            "'urn:li:corpuser:user' || i",
+            "iif(i % 2 = 0, 'urn:li:corpuser:alice', 'urn:li:corpuser:user' || i)",
+        ),
+        "COMMIT; PRAGMA wal_checkpoint(TRUNCATE);".to_owned(),
+    ];
+    sqlx::raw_sql(AssertSqlSafe(sql.concat())).execute(&mut connection).await?;
+    connection.close().await?;
+    Ok(())
+}
+
+/// When the first token was made.
+const FIRST: i64 = 1_750_000_000_000;
+
+async fn add_rule(
+    store: &SqliteStore,
+    scope: RuleScope,
+    before: i64,
+) -> Result<(), Box<dyn Error>> {
+    let issued_before = Timestamp::from_millis(before);
+    store.add_rule(&RevocationRule { scope, issued_before, by: user("admin")? }).await?;
+    Ok(())
+}
+
+fn user(name: &str) -> Result<Urn, Box<dyn Error>> {
+    Ok(Urn::corpuser(name)?)
+}
+
+fn queries() -> Result<[(&'static str, TokenQuery); 4], Box<dyn Error>> {
+    let (owner, actor) =
+        (TokenFilter::Owner(vec![user("alice")?]), TokenFilter::Actor(vec![user("alice")?]));
+    let query = |filter: &TokenFilter| TokenQuery::default().filter(filter.clone());
+    Ok([
+        ("all", TokenQuery::default()),
+        ("owner", query(&owner)),
+        ("actor", query(&actor)),
+        ("owner or actor", TokenQuery::default().filter(TokenFilter::AnyOf(vec![owner, actor]))),
+    ])
+}
+
+async fn lists(store: &SqliteStore, when: &str) -> Result<bool, Box<dyn Error>> {
+    println!("\nrows and total {when}");
+    let mut within = true;
+    for (name, query) in queries()? {
+        for page in [1, 1_000] {
+            let query = query.clone().page((page - 1) * PAGE, PAGE);
+            let mut best = Duration::MAX;
+            let mut total = 0;
+            for _ in 0..10 {
+                let begun = Instant::now();
+                total = store.list(&query).await?.total;
+                best = best.min(begun.elapsed());
+            }
+            let over = if best > LIST_BUDGET { "  over 20 ms" } else { "" };
+            within &= best <= LIST_BUDGET;
+            let milliseconds = best.as_secs_f64() * 1e3;
+            println!("{name:>16}  page {page:>5}  {milliseconds:>8.2} ms  of {total}{over}");
+        }
+    }
+    Ok(within)
+}
+
+/// What SQLite says of how it goes about each statement.
+async fn plans(
+    store: &SqliteStore,
+    statements: &Statements,
+    path: &Path,
+) -> Result<(), Box<dyn Error>> {
+    let options = SqliteConnectOptions::new().filename(path);
+    let mut connection = SqliteConnection::connect_with(&options).await?;
+    for (name, query) in queries()? {
+        statements.start();
+        store.list(&query).await?;
+        for statement in statements.take() {
+            if !statement.contains("FROM token") {
+                continue;
+            }
+            let words: Vec<_> = statement.split_whitespace().collect();
+            println!("\n{name}: {}", words.join(" "));
+            let sql = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+            for row in sqlx::query(sql).fetch_all(&mut connection).await? {
+                println!("    {}", row.try_get::<String, _>("detail")?);
+            }
+        }
+    }
+    connection.close().await?;
+    Ok(())
+}
+
+async fn mint(store: SqliteStore) -> Result<bool, Box<dyn Error>> {
+    let config = Config::builder(
+        "q7t1Yb0Jr3nF5m9hQeWcZ2uKxLdVgPiSaTfRjNoMw8E=",
+        "mR4vT8yB2nK6pX0cQ9wE3zL7sD1fG5hJ",
+    )
+    .build()?;
+    let service = TokenService::new(&config, Arc::new(store));
+    let lifetime = AccessTokenDuration::OneMonth.lifetime();
+    let request = || {
+        Ok::<_, Box<dyn Error>>(
+            MintRequest::new(TokenType::Personal, user("alice")?, lifetime).name("new"),
+        )
+    };
+    let parent = service.mint(request()?).await?.record.id;
+    let mut within = true;
+    println!();
+    for (name, request) in
+        [("1,000 new tokens", request()?), ("1,000 made with a token", request()?.parent(parent))]
+    {
+        let begun = Instant::now();
+        for _ in 0..1_000 {
+            service.mint(request.clone()).await?;
+        }
+        let taken = begun.elapsed();
+        within &= taken <= MINT_BUDGET;
+        println!("{name}: {taken:.2?}");
+    }
+    Ok(within)
+}
+
+/// The statements that are executed, as `sqlx` tells them, while somebody wants to know.
+#[derive(Clone, Default)]
+struct Statements {
+    is_on: Arc<AtomicBool>,
+    texts: Arc<Mutex<Vec<String>>>,
+}
+
+impl Statements {
+    fn start(&self) {
+        self.is_on.store(true, Ordering::Relaxed);
+    }
+
+    fn take(&self) -> Vec<String> {
+        self.is_on.store(false, Ordering::Relaxed);
+        std::mem::take(&mut *self.texts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Statements {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if self.is_on.load(Ordering::Relaxed) && event.metadata().target() == "sqlx::query" {
+            event.record(&mut self.clone());
+        }
+    }
+}
+
+impl Visit for Statements {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "db.statement" {
+            let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+            texts.push(value.trim().to_owned());
+        }
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
+}
