@@ -103,6 +103,11 @@ impl Batch {
             change.apply(service).await?;
         }
         entities.commit().await?;
+        for change in &self.changes {
+            if let Some(info) = change.user_info() {
+                service.store.set_user_info(&change.urn, &info, now).await?;
+            }
+        }
         let policies: Vec<PolicyRecord> = self.changes.iter().filter_map(Change::policy).collect();
         if !policies.is_empty() {
             service.store.put_policies(&policies).await?;

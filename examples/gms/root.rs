@@ -4,17 +4,12 @@ use std::{error::Error, io::Write, net::SocketAddr};
 
 use tower_pat::{
     actor::{DirectoryStore, Urn},
-    clock::{Clock, SystemClock},
     policy::{PolicySource, PolicyStore, default_policies},
     token::{AccessTokenDuration, TokenText, TokenType},
     token_service::{MintRequest, TokenFilter, TokenQuery},
 };
 
-use crate::{
-    entities::{AspectWrite, Expected, SystemMetadata, Written},
-    registry::EntityType,
-    service::MetadataService,
-};
+use crate::service::MetadataService;
 
 /// Sets up what is missing, and shows a new token of the root user at the first start, or if one is
 /// asked for; the latter also takes back that the root user was removed or suspended.
@@ -51,20 +46,6 @@ async fn revive(service: &MetadataService, root: &Urn) -> Result<(), Box<dyn Err
     service.store.create_user(root).await?;
     service.store.set_removed(root, false).await?;
     service.store.set_suspended(root, false).await?;
-    // The directory cannot be listed, so the entity store has the names of all users.
-    if let Some(entity_type) = EntityType::find("corpuser")
-        && let Some(value) = entity_type.key(root)
-    {
-        let aspect = entity_type.key_aspect.as_str();
-        let urn = root.clone();
-        let metadata = SystemMetadata::default();
-        let key = AspectWrite { entity_type, urn, aspect, value, only_if_absent: true, metadata };
-        let now = SystemClock::default().now();
-        let written = service.entities.prepare(&[key], &Expected::default(), root, now).await?;
-        if let Written::Prepared(prepared) = written {
-            prepared.commit().await?;
-        }
-    }
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Map, Value, json};
 use tower_pat::{
     TokenService,
-    actor::{ActorProfile, Directory, DirectoryStore, Urn},
+    actor::{ActorProfile, Directory, DirectoryStore, Urn, UserQuery},
     backend::StoreError,
     config::Config,
     policy::{PolicySource, PolicyStore, default_roles},
@@ -127,6 +127,15 @@ impl MetadataService {
                 policies.map(|record| record.urn).filter(behind).collect()
             }
             "dataHubRole" => default_roles().into_iter().filter(behind).collect(),
+            "corpuser" => {
+                let start = from.parse().unwrap_or(0);
+                let query = UserQuery::default().page(start, count);
+                let page = self.store.list_users(&query).await?;
+                let next = start.saturating_add(count);
+                let urns = page.users.into_iter().map(|user| user.urn).collect();
+                let next = (u64::from(next) < page.total).then(|| next.to_string());
+                return Ok(Page { urns, next });
+            }
             TokenId::ENTITY_TYPE => {
                 let start = from.parse().unwrap_or(0);
                 let query = TokenQuery::default().ascending(TokenSort::CreatedAt);

@@ -22,12 +22,16 @@ use crate::{
 /// Tokens, policies and users as the crate has them, and the searches below.
 pub(super) fn service(service: MetadataService, access: Access) -> GraphqlService {
     let query = AllQueries(Query::default(), SearchQueries { service });
-    GraphqlService::with_roots(access, query, Mutation::default())
+    GraphqlService::with_roots(access, query, AllMutations::default())
 }
 
 #[derive(MergedObject)]
 
 struct AllQueries(Query, SearchQueries);
+
+#[derive(Default, MergedObject)]
+#[graphql(name = "Mutation")]
+struct AllMutations(Mutation);
 
 struct SearchQueries {
     service: MetadataService,

@@ -326,3 +326,26 @@ async fn a_group_that_is_deleted_grants_nothing_more() -> TestResult {
     assert!(plain.groups.is_empty() && plain.group_roles.is_empty());
     Ok(())
 }
+
+#[tokio::test]
+async fn what_is_said_of_a_user_is_known_to_the_directory() -> TestResult {
+    let gms = Gms::new().await?;
+    let info = json!({ "active": true, "displayName": "Pat", "email": "pat@example.com" });
+    gms.propose("keeper", proposal("urn:li:corpuser:plain", "corpUserInfo", info))
+        .await?
+        .is(200)?;
+    let plain = gms.service.store.user(&user("plain")).await?.ok_or("no user")?;
+    assert_eq!(plain.info.display_name.as_deref(), Some("Pat"));
+    let me = json!({ "query": "{ me { corpUser { properties { displayName email } } } }" });
+    let me = gms.act("plain", "api/graphql", &me).await?.is(200)?;
+    assert_eq!(me["data"]["me"]["corpUser"]["properties"]["displayName"], "Pat", "{me}");
+    // All users are listed, however they were made.
+    let page = gms.get("plain", "/openapi/v3/entity/corpuser?count=3").await?.is(200)?;
+    assert_eq!(page["entities"].as_array().map(Vec::len), Some(3));
+    let next = page["scrollId"].as_str().unwrap_or_default();
+    let next = format!("/openapi/v3/entity/corpuser?count=3&scrollId={next}");
+    let page = gms.get("plain", &next).await?.is(200)?;
+    assert_eq!(page["entities"].as_array().map(Vec::len), Some(2));
+    assert_eq!(page["scrollId"], Value::Null);
+    Ok(())
+}
