@@ -373,3 +373,32 @@ async fn help_names_all_flags() -> TestResult {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn what_the_client_sends_is_served_over_a_socket() -> TestResult {
+    let folder = TempDir::new()?;
+    let gms = Gms::start(folder.path(), &[]).await?;
+    let token = gms.token().map(str::to_owned);
+    let token = token.as_deref();
+    assert_eq!(gms.get("//config", None).await?.1["noCode"], "true");
+    let value = json!({ "name": "gold" }).to_string();
+    let proposal = json!({ "proposal": {
+        "entityType": "tag", "entityUrn": "urn:li:tag:a/b", "changeType": "UPSERT",
+        "aspectName": "tagProperties",
+        "aspect": { "value": value, "contentType": "application/json" },
+    } });
+    let path = "/aspects/?action=ingestProposal";
+    assert_eq!(gms.send(Method::POST, path, token, &proposal).await?.0, 200);
+    let (status, body) = gms.send(Method::POST, path, Some("bad"), &proposal).await?;
+    assert_eq!((status.as_u16(), body["status"].as_u64()), (401, Some(401)));
+    let key = "/aspects/urn%3Ali%3Atag%3Aa%2Fb?aspect=tagKey&version=0";
+    let record = json!({ "com.linkedin.metadata.key.TagKey": { "name": "a/b" } });
+    assert_eq!(gms.get(key, token).await?, (200, json!({ "version": 0, "aspect": record })));
+    let query = json!({ "query": "{ searchAcrossEntities(input: { query: \"gold\", types: [TAG] }) \
+                                  { total searchResults { entity { urn } } } }" });
+    let (status, body) = gms.send(Method::POST, "/api/graphql", token, &query).await?;
+    assert_eq!(status, 200);
+    assert_eq!(body["data"]["searchAcrossEntities"]["total"], 1, "{body}");
+    gms.stop().await?;
+    Ok(())
+}

@@ -92,6 +92,9 @@ pub(super) async fn remove(
     let Some(aspect) = target.aspect else {
         return delete_entity(service, target, auth.actor().urn()).await;
     };
+    if target.entity_type.is_series(aspect) {
+        auth.authorize(asked_of_series(Operation::Delete), &target.urn).await?;
+    }
     if let Some(needed) = Change::grants(target.entity_type.home(aspect)) {
         auth.require(needed)?;
     }
@@ -105,5 +108,5 @@ pub(super) async fn remove(
     delete_aspect(service, target, aspect, auth.actor().urn()).await
 }
 
-/// How often a write is tried that others are faster than.
-const ATTEMPTS: u32 = 8;
+/// How often a write is tried that others are faster than: DataHub's client has 15 threads.
+const ATTEMPTS: u32 = 32;

@@ -46,7 +46,7 @@ struct Gms {
     app: Router,
     service: MetadataService,
     tokens: Vec<(&'static str, String)>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Gms {
@@ -72,7 +72,7 @@ impl Gms {
         let authenticator =
             Authenticator::builder(config, service.store.clone()).facts(facts).build().await?;
         let app = routes::app(service.clone(), authenticator, access);
-        let gms = Self { app, service, tokens, _folder: folder };
+        let gms = Self { app, service, tokens, folder };
         let orders = json!([{
             "urn": ORDERS,
             "ownership": { "value": { "owners": [

@@ -114,6 +114,19 @@ async fn events_are_deleted_by_their_time() -> TestResult {
     other["aspectName"] = json!("ownership");
     gms.act("datahub", path, &other).await?.is(400)?;
     assert!(gms.value(ORDERS, "ownership").await?.is_object());
+    // Who manages documents deletes a document, and no events of it.
+    let mut manager = may("plain", &["MANAGE_DOCUMENTS"], json!(null));
+    manager.info.policy_type = "PLATFORM".to_owned();
+    gms.grant(&[manager]).await?;
+    let document = "urn:li:document:a";
+    let event = proposal(document, "documentUsageStatistics", json!({ "timestampMillis": 1 }));
+    gms.propose("datahub", event.clone()).await?.is(200)?;
+    let some = json!({ "urn": document, "aspectName": "documentUsageStatistics" });
+    gms.act("plain", path, &some).await?.says(403, "DELETE_ENTITY")?;
+    gms.propose("plain", by("DELETE", event)).await?.says(403, "DELETE_ENTITY")?;
+    let aspect = format!("document/{document}/documentUsageStatistics");
+    gms.delete("plain", &aspect).await?.says(403, "DELETE_ENTITY")?;
+    gms.delete("plain", &format!("document/{document}")).await?.is(200)?;
     let all = json!({ "urn": ORDERS });
     let body = gms.act("datahub", path, &all).await?.is(200)?;
     assert_eq!(body["value"]["timeseriesRows"], 1);

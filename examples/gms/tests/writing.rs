@@ -1,5 +1,7 @@
 //! Writing over Rest.li and OpenAPI: who may, all or nothing, and what is no request.
 
+use sqlx::Connection;
+
 use super::*;
 
 const OTHER: &str = "urn:li:dataset:(urn:li:dataPlatform:hive,db.other,PROD)";
@@ -167,6 +169,38 @@ async fn the_same_once_more_changes_nothing_and_what_is_there_is_left_by_create(
     });
     for answer in futures_util::future::join_all(writes).await {
         answer?.is(200)?;
+    }
+    Ok(())
+}
+
+/// Somebody else writes between the decision and the write.
+#[tokio::test]
+async fn what_was_overtaken_is_judged_anew() -> TestResult {
+    let gms = Gms::new().await?;
+    gms.grant(&[may("keeper", &["CREATE_ENTITY"], json!(null))]).await?;
+    for (who, urn, status) in [("keeper", "urn:li:tag:a", 403), ("datahub", "urn:li:tag:b", 200)] {
+        let options = sqlx::sqlite::SqliteConnectOptions::new()
+            .filename(gms.folder.path().join("entities.db"));
+        let mut other = sqlx::SqliteConnection::connect_with(&options).await?;
+        sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await?;
+        let name = proposal(urn, "tagProperties", json!({ "name": "mine" }));
+        let overtaking = async {
+            // Long enough for the decision; the write has to wait.
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            sqlx::query(
+                "INSERT INTO aspect (urn, type, name, value, written_at, written_by)
+                 VALUES (?, 'tag', 'status', '{\"removed\":false}', 0, 'urn:li:corpuser:x')",
+            )
+            .bind(urn)
+            .execute(&mut other)
+            .await?;
+            sqlx::raw_sql("COMMIT").execute(&mut other).await
+        };
+        let (answer, overtaken) = tokio::join!(gms.propose(who, name), overtaking);
+        overtaken?;
+        // What may be made need not be what may be changed.
+        answer?.is(status)?;
+        assert_eq!(gms.value(urn, "tagProperties").await?.is_null(), status == 403);
     }
     Ok(())
 }
