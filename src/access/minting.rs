@@ -47,3 +47,54 @@ impl Inner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        access::{Access, Caller, CreateToken},
+        actor::{Actor, Urn},
+        authenticate::AccessToken,
+        config::Config,
+        policy::{Policy, PolicyIndex},
+        store::MemoryStore,
+        token::{AccessTokenDuration, TokenRecord, TokenType},
+        token_service::TokenStore,
+    };
+
+    /// Such a record does not verify yet, so that it cannot be tried from outside.
+    #[tokio::test]
+    async fn restrictions_are_inherited_whatever_else_is() {
+        let alice = Urn::corpuser("alice").unwrap();
+        let policy: Policy = serde_json::from_value(serde_json::json!({
+            "displayName": "p", "type": "PLATFORM", "state": "ACTIVE",
+            "privileges": ["GENERATE_PERSONAL_ACCESS_TOKENS"], "actors": { "allUsers": true },
+        }))
+        .unwrap();
+        for minting in [TokenMinting::Bounded, TokenMinting::Unbounded] {
+            let key = "q7t1Yb0Jr3nF5m9hQeWcZ2uKxLdVgPiSaTfRjNoMw8E=";
+            let config = Config::builder(key, "mR4vT8yB2nK6pX0c").token_minting(minting);
+            let store = Arc::new(MemoryStore::default());
+            let access = Access::new(&config.build().unwrap(), store.clone());
+            let (id, made) = (TokenId::from_bytes([1; 32]), Timestamp::from_millis(0));
+            let mut parent = TokenRecord::new(id, "p", alice.clone(), alice.clone(), made);
+            parent.restrictions = Some(r#"{"version":1}"#.to_owned());
+            store.insert(&parent).await.unwrap();
+            let credential = Credential::AccessToken(AccessToken {
+                id,
+                name: Some("p".to_owned()),
+                token_type: TokenType::Personal,
+                expires_at: None,
+            });
+            let actor = Arc::new(Actor::new(alice.clone()));
+            let privileges = PolicyIndex::new([&policy]).privileges(actor);
+            let caller = Caller::from(Authentication::new(credential, privileges, None));
+            let lifetime = AccessTokenDuration::OneHour.lifetime();
+            let request = CreateToken::new(TokenType::Personal, alice.clone(), lifetime, "c");
+            let minted = access.create_token(&caller, request).await.unwrap();
+            assert_eq!(minted.record.restrictions, parent.restrictions, "{minting:?}");
+        }
+    }
+}

@@ -8,6 +8,7 @@
     clippy::panic
 )]
 
+mod access;
 mod authenticate;
 #[cfg(feature = "axum")]
 mod axum;

@@ -1,0 +1,223 @@
+//! What a token takes over from what it is minted with.
+
+use std::time::Duration;
+
+use tower_pat::{
+    access::{AccessErrorKind, TokensOf},
+    actor::{User, UserKind},
+    clock::Timestamp,
+    config::TokenMinting,
+    store::Store,
+    token::{
+        ActorType, KeyRing, Lifetime, LifetimePolicy, TokenClaims, TokenKey, TokenType,
+        TokenVerifier, TokenVersion,
+    },
+};
+
+use super::{HOUR, MONTH, Place, cases, max, personal, seen};
+use crate::support::{KEY, config, user};
+
+cases! {
+    a_token_mints_what_ends_with_it
+    what_a_token_minted_is_revoked_with_it
+    a_session_is_noted_and_nothing_more
+    what_is_revoked_or_over_mints_nothing
+    a_manager_is_bound_by_their_token_too
+    a_token_of_version_1_bounds_by_what_it_says
+    unbounded_is_as_in_datahub
+    sessions_only_lets_tokens_mint_nothing
+    the_earlier_end_of_a_record_bounds
+}
+
+fn never_allowed() -> LifetimePolicy {
+    LifetimePolicy::default().allow_no_expiry(true)
+}
+
+async fn a_token_mints_what_ends_with_it<S: Store + Clone>(store: S) {
+    let place = Place::with(store, config().lifetimes(never_allowed())).await;
+    let parent = place.mint(TokenType::Personal, "alice", HOUR).await;
+    place.clock.advance(Duration::from_secs(600));
+    let caller = place.by(&parent).await;
+    for lifetime in [MONTH, Lifetime::Never] {
+        let mut request = personal("alice");
+        request.lifetime = lifetime;
+        let child = place.access.create_token(&caller, request).await.unwrap();
+        assert_eq!(child.record.expires_at, parent.record.expires_at, "{lifetime:?}");
+        assert_eq!(child.record.parent, Some(parent.record.id));
+        assert_eq!(child.record.restrictions, None);
+        let active = place.tokens.verify(child.token.expose()).await.unwrap();
+        assert_eq!(active.claims.expires_at, parent.record.expires_at);
+        assert_eq!(active.record, Some(child.record));
+    }
+    let quick = place.access.quick_token(&caller, &user("alice"), MONTH).await.unwrap();
+    assert_eq!(quick.record.expires_at, parent.record.expires_at);
+    assert_eq!(quick.record.parent, Some(parent.record.id));
+
+    // What ends earlier anyway ends then.
+    let long = place.mint(TokenType::Personal, "alice", MONTH).await;
+    let short = place.access.create_token(&place.by(&long).await, personal("alice")).await.unwrap();
+    let in_an_hour = short.record.created_at.saturating_add(Duration::from_hours(1));
+    assert_eq!(short.record.expires_at, Some(in_an_hour));
+    assert_eq!(short.record.parent, Some(long.record.id));
+
+    // One without end bounds nothing, and is noted.
+    let endless = place.mint(TokenType::Personal, "alice", Lifetime::Never).await;
+    let mut request = personal("alice");
+    request.lifetime = Lifetime::Never;
+    let child = place.access.create_token(&place.by(&endless).await, request).await.unwrap();
+    assert_eq!(child.record.expires_at, None);
+    assert_eq!(child.record.parent, Some(endless.record.id));
+}
+
+async fn what_a_token_minted_is_revoked_with_it<S: Store + Clone>(store: S) {
+    let place = Place::new(store).await;
+    let parent = place.mint(TokenType::Personal, "alice", HOUR).await;
+    let other = place.mint(TokenType::Personal, "alice", HOUR).await;
+    let by_parent = place.by(&parent).await;
+    let child = place.access.create_token(&by_parent, personal("alice")).await.unwrap();
+    let by_child = place.by(&child).await;
+    let grandchild = place.access.create_token(&by_child, personal("alice")).await.unwrap();
+    assert!(place.is_good(&grandchild).await);
+    place.access.revoke_token(&by_child, &parent.record.id).await.unwrap();
+    for (token, good) in [(&parent, false), (&child, false), (&grandchild, false), (&other, true)] {
+        assert_eq!(place.is_good(token).await, good);
+    }
+}
+
+async fn a_session_is_noted_and_nothing_more<S: Store + Clone>(store: S) {
+    let place = Place::with(store, config().accept_sessions(true)).await;
+    let session = place.mint(TokenType::Session, "alice", HOUR).await;
+    let caller = place.by(&session).await;
+    let mut request = personal("alice");
+    request.lifetime = MONTH;
+    let child = place.access.create_token(&caller, request).await.unwrap();
+    let in_a_month = child.record.created_at.saturating_add(Duration::from_hours(24 * 30));
+    assert_eq!(child.record.expires_at, Some(in_a_month));
+    assert_eq!(child.record.parent, Some(session.record.id));
+    // Logging out ends the session alone. And who was logged out mints nothing.
+    place.access.revoke_token(&caller, &session.record.id).await.unwrap();
+    assert!(place.is_good(&child).await);
+    let refused = place.access.create_token(&caller, personal("alice")).await;
+    assert_eq!(refused.unwrap_err().kind(), AccessErrorKind::Unauthenticated);
+}
+
+async fn what_is_revoked_or_over_mints_nothing<S: Store + Clone>(store: S) {
+    for minting in [TokenMinting::Bounded, TokenMinting::Unbounded] {
+        let place = Place::with(store.clone(), config().token_minting(minting)).await;
+        let revoked = place.mint(TokenType::Personal, "alice", HOUR).await;
+        let over = place.mint(TokenType::Personal, "alice", HOUR).await;
+        let (by_revoked, by_over) = (place.by(&revoked).await, place.by(&over).await);
+        // The requests have come in, and then it happens.
+        assert!(place.tokens.revoke(&revoked.record.id, &user("max")).await.unwrap());
+        let refused = place.access.create_token(&by_revoked, personal("alice")).await;
+        assert_eq!(refused.unwrap_err().kind(), AccessErrorKind::Unauthenticated);
+        place.clock.advance(Duration::from_hours(1));
+        let refused = place.access.create_token(&by_over, personal("alice")).await;
+        assert_eq!(refused.unwrap_err().kind(), AccessErrorKind::Unauthenticated);
+    }
+
+    // By a rule, which is not in the record.
+    let place = Place::new(store).await;
+    let token = place.mint(TokenType::Personal, "alice", HOUR).await;
+    let caller = place.by(&token).await;
+    place.access.revoke_tokens(&caller, TokensOf::Actor(user("alice"))).await.unwrap();
+    let refused = place.access.create_token(&caller, personal("alice")).await;
+    assert_eq!(refused.unwrap_err().kind(), AccessErrorKind::Unauthenticated);
+}
+
+async fn a_manager_is_bound_by_their_token_too<S: Store + Clone>(store: S) {
+    let place = Place::new(store).await;
+    let account = User::new(user("robot")).kind(UserKind::ServiceAccount);
+    place.store.add_user(&account).await.unwrap();
+    let parent = place.mint(TokenType::Personal, "max", HOUR).await;
+    let caller = place.by(&parent).await;
+    for (token_type, actor) in
+        [(TokenType::Personal, "alice"), (TokenType::ServiceAccount, "robot")]
+    {
+        let mut request = personal(actor);
+        request.token_type = token_type;
+        request.lifetime = MONTH;
+        let child = place.access.create_token(&caller, request).await.unwrap();
+        assert_eq!((&child.record.actor, &child.record.owner), (&user(actor), &user("max")));
+        assert_eq!(child.record.token_type, Some(token_type));
+        assert_eq!(child.record.expires_at, parent.record.expires_at);
+        assert_eq!(child.record.parent, Some(parent.record.id));
+    }
+}
+
+/// A token of version 1, good for an hour.
+fn stateless() -> String {
+    let claims = TokenClaims {
+        actor_type: ActorType::User,
+        actor_id: "alice".to_owned(),
+        token_type: TokenType::Personal,
+        version: TokenVersion::Stateless,
+        jti: None,
+        expires_at: Some(Timestamp::from_seconds(1_750_003_600)),
+    };
+    let signer = TokenVerifier::new(KeyRing::new(TokenKey::new(KEY).unwrap()));
+    signer.sign(&claims).unwrap().expose().to_owned()
+}
+
+async fn a_token_of_version_1_bounds_by_what_it_says<S: Store + Clone>(store: S) {
+    let place = Place::with(store, config().accept_stateless(true)).await;
+    let text = stateless();
+    let caller = place.by_text(&text).await.unwrap();
+    let mut request = personal("alice");
+    request.lifetime = MONTH;
+    let child = place.access.create_token(&caller, request.clone()).await.unwrap();
+    assert_eq!(child.record.expires_at, Some(Timestamp::from_seconds(1_750_003_600)));
+    assert_eq!(child.record.parent, Some(place.tokens.id_of(&text)));
+    place.clock.advance(Duration::from_hours(1));
+    let refused = place.access.create_token(&caller, request).await;
+    assert_eq!(refused.unwrap_err().kind(), AccessErrorKind::Unauthenticated);
+}
+
+async fn unbounded_is_as_in_datahub<S: Store + Clone>(store: S) {
+    let place = Place::with(store, config().token_minting(TokenMinting::Unbounded)).await;
+    let parent = place.mint(TokenType::Personal, "alice", HOUR).await;
+    let caller = place.by(&parent).await;
+    let mut request = personal("alice");
+    request.lifetime = MONTH;
+    let child = place.access.create_token(&caller, request).await.unwrap();
+    let in_a_month = child.record.created_at.saturating_add(Duration::from_hours(24 * 30));
+    assert_eq!(child.record.expires_at, Some(in_a_month));
+    place.access.revoke_token(&caller, &parent.record.id).await.unwrap();
+    assert!(place.is_good(&child).await);
+}
+
+async fn sessions_only_lets_tokens_mint_nothing<S: Store + Clone>(store: S) {
+    let sessions_only = config().token_minting(TokenMinting::SessionsOnly);
+    let place = Place::with(store, sessions_only.accept_sessions(true)).await;
+    let token = place.mint(TokenType::Personal, "alice", HOUR).await;
+    let by_token = place.by(&token).await;
+    let text = "Unauthorized to create access tokens with an access token. Please log in to create \
+                one.";
+    let (kind, told, _) = seen(place.access.create_token(&by_token, personal("alice")).await);
+    assert_eq!((kind, told.as_str()), (AccessErrorKind::Forbidden, text));
+    let (kind, told, _) = seen(place.access.quick_token(&by_token, &user("alice"), HOUR).await);
+    assert_eq!((kind, told.as_str()), (AccessErrorKind::Forbidden, text));
+    // What is there can still be looked at and revoked.
+    place.access.current_token(&by_token).await.unwrap();
+    place.access.revoke_token(&by_token, &token.record.id).await.unwrap();
+
+    let session = place.mint(TokenType::Session, "alice", HOUR).await;
+    place.access.create_token(&place.by(&session).await, personal("alice")).await.unwrap();
+    // An authenticator of the service's own.
+    let minted = place.access.create_token(&max(), personal("alice")).await.unwrap();
+    assert_eq!(minted.record.parent, None);
+}
+
+async fn the_earlier_end_of_a_record_bounds<S: Store + Clone>(store: S) {
+    // Made elsewhere, and ended before its time there.
+    let elsewhere = Place::new(tower_pat::store::MemoryStore::default()).await;
+    let parent = elsewhere.mint(TokenType::Personal, "alice", HOUR).await;
+    let place = Place::new(store).await;
+    let mut record = parent.record.clone();
+    let soon = record.created_at.saturating_add(Duration::from_secs(60));
+    record.valid_until = Some(soon);
+    place.store.insert(&record).await.unwrap();
+    let caller = place.by(&parent).await;
+    let child = place.access.create_token(&caller, personal("alice")).await.unwrap();
+    assert_eq!(child.record.expires_at, Some(soon));
+}

@@ -1,0 +1,284 @@
+//! Every operation as it is called: who passes, what a refusal costs, and what an outage is.
+
+use futures_util::{FutureExt, future::BoxFuture};
+use tower_pat::{
+    Access, Config,
+    access::{
+        AccessError, AccessErrorKind, Caller, CreateToken, GrantedPrivileges, NewServiceAccount,
+        PlatformPrivileges, PolicyQuery, RoleQuery, Roles, TokensOf,
+    },
+    actor::{DirectoryStore, GroupQuery, User, UserKind, UserQuery},
+    policy::{PolicyRecord, PolicyStore},
+    token::{TokenId, TokenType},
+    token_service::{TokenFilter, TokenQuery},
+};
+
+use super::{
+    ACCOUNTS, GENERATE, HOUR, POLICIES, Place, TOKENS, USERS, caller, granting, max, personal,
+    watched::Watched,
+};
+use crate::support::{KEY, SALT, urn, user};
+
+type Call = fn(Access, Caller) -> BoxFuture<'static, Result<(), AccessError>>;
+
+macro_rules! call {
+    (|$access:ident, $caller:ident| $call:expr) => {
+        |$access, $caller| async move { $call.await.map(|_| ()) }.boxed()
+    };
+}
+
+/// Each operation, as bob or about bob, with who passes: nobody; a stranger; a stranger who
+/// generates; bob; bob who generates; who manages tokens, accounts, policies, users.
+/// `u` unauthenticated, `-` forbidden, `+` not.
+const OPERATIONS: &[(&str, &str, Call)] = &[
+    ("create_token", "u -- -+ +---", call!(|a, c| a.create_token(&c, personal("bob")))),
+    (
+        "create_token for an account",
+        "u -- -- -+--",
+        call!(|a, c| {
+            let urn = user("robot");
+            a.create_token(&c, CreateToken::new(TokenType::ServiceAccount, urn, HOUR, "ci"))
+        }),
+    ),
+    ("quick_token", "u -- -+ ----", call!(|a, c| a.quick_token(&c, &user("bob"), HOUR))),
+    ("list_tokens", "u -- -- +---", call!(|a, c| a.list_tokens(&c, &TokenQuery::default()))),
+    (
+        "list_tokens of bob",
+        "u -- -+ +---",
+        call!(|a, c| {
+            let query = TokenQuery::default().filter(TokenFilter::Actor(vec![user("bob")]));
+            async move { a.list_tokens(&c, &query).await }
+        }),
+    ),
+    ("token", "u -- ++ +---", call!(|a, c| a.token(&c, &BOBS))),
+    ("token_metadata", "u -- -- +---", call!(|a, c| a.token_metadata(&c, "text"))),
+    ("introspect", "u ++ ++ ++++", call!(|a, c| a.introspect(&c, "text"))),
+    ("revoke_token", "u -- ++ +---", call!(|a, c| a.revoke_token(&c, &BOBS))),
+    (
+        "revoke_tokens",
+        "u -- ++ +---",
+        call!(|a, c| a.revoke_tokens(&c, TokensOf::Actor(user("bob")))),
+    ),
+    (
+        "create_service_account",
+        "u -- -- -+--",
+        call!(|a, c| { a.create_service_account(&c, NewServiceAccount::default()) }),
+    ),
+    ("service_account", "u -- -- -+--", call!(|a, c| a.service_account(&c, &user("robot")))),
+    (
+        "list_service_accounts",
+        "u -- -- -+--",
+        call!(|a, c| { a.list_service_accounts(&c, UserQuery::default()) }),
+    ),
+    (
+        "delete_service_account",
+        "u -- -- -+--",
+        call!(|a, c| a.delete_service_account(&c, &user("robot"))),
+    ),
+    ("list_policies", "u -- -- --+-", call!(|a, c| a.list_policies(&c, &PolicyQuery::default()))),
+    ("create_policy", "u -- -- --+-", call!(|a, c| a.create_policy(&c, granting("bob", &[])))),
+    (
+        "update_policy",
+        "u -- -- --+-",
+        call!(|a, c| {
+            let urn = urn("urn:li:dataHubPolicy:some");
+            async move { a.update_policy(&c, &urn, granting("bob", &[]), Roles::Keep).await }
+        }),
+    ),
+    (
+        "delete_policy",
+        "u -- -- --+-",
+        call!(|a, c| {
+            let urn = urn("urn:li:dataHubPolicy:some");
+            async move { a.delete_policy(&c, &urn).await }
+        }),
+    ),
+    (
+        "granted_privileges",
+        "u -- ++ --+-",
+        call!(|a, c| { a.granted_privileges(&c, GrantedPrivileges::new(user("bob"))) }),
+    ),
+    ("user", "u -- ++ ---+", call!(|a, c| a.user(&c, &user("bob")))),
+    ("list_users", "u -- -- ---+", call!(|a, c| a.list_users(&c, &UserQuery::default()))),
+    ("list_groups", "u -- -- ---+", call!(|a, c| a.list_groups(&c, &GroupQuery::default()))),
+    ("list_roles", "u ++ ++ ++++", call!(|a, c| a.list_roles(&c, &RoleQuery::default()))),
+    ("assign_role", "u -- -- --+-", call!(|a, c| a.assign_role(&c, None, &[user("zoe")]))),
+    ("set_suspended", "u -- -- ---+", call!(|a, c| a.set_suspended(&c, &user("zoe"), true))),
+    ("debug_access", "u -- -- ---+", call!(|a, c| a.debug_access(&c, &user("bob")))),
+];
+
+fn callers() -> [Caller; 9] {
+    [
+        Caller::anonymous(),
+        caller("zoe", &[]),
+        caller("zoe", &[GENERATE]),
+        caller("bob", &[]),
+        caller("bob", &[GENERATE]),
+        caller("zoe", &[TOKENS]),
+        caller("zoe", &[ACCOUNTS]),
+        caller("zoe", &[POLICIES]),
+        caller("zoe", &[USERS]),
+    ]
+}
+
+const BOBS: TokenId = TokenId::from_bytes([7; 32]);
+
+/// Everything that the operations are about is there.
+async fn watched() -> (Watched, Access) {
+    let store = Watched::default();
+    for id in ["bob", "zoe"] {
+        store.create_user(&user(id)).await.unwrap();
+    }
+    let robot = User::new(user("robot")).kind(UserKind::ServiceAccount);
+    store.add_user(&robot).await.unwrap();
+    let urn = urn("urn:li:dataHubPolicy:some");
+    store.put_policies(&[PolicyRecord { urn, info: granting("bob", &[]) }]).await.unwrap();
+    let now = tower_pat::clock::Timestamp::from_seconds(4_000_000_000);
+    let record = tower_pat::token::TokenRecord::new(BOBS, "ci", user("bob"), user("eve"), now);
+    tower_pat::token_service::TokenStore::insert(&store, &record).await.unwrap();
+    let config = Config::builder(KEY, SALT).build().unwrap();
+    let access = Access::new(&config, std::sync::Arc::new(store.clone()));
+    store.calls();
+    (store, access)
+}
+
+#[tokio::test]
+async fn every_operation_lets_pass_who_may() {
+    for (name, row, call) in OPERATIONS {
+        let cells: Vec<char> = row.chars().filter(|cell| *cell != ' ').collect();
+        assert_eq!(cells.len(), callers().len(), "{name}");
+        for (caller, expected) in callers().into_iter().zip(cells) {
+            let (_, access) = watched().await;
+            let who = format!("{name}: {caller:?}");
+            let found = match call(access, caller).await {
+                Ok(()) => '+',
+                Err(error) => match error.kind() {
+                    AccessErrorKind::Unauthenticated => 'u',
+                    AccessErrorKind::Forbidden => '-',
+                    kind => panic!("{who}: {kind:?}, {error}"),
+                },
+            };
+            assert_eq!(found, expected, "{who}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_may_not_costs_no_look_up_unless_it_hangs_on_the_token() {
+    for (name, row, call) in OPERATIONS {
+        let cells = row.chars().filter(|cell| *cell != ' ');
+        for (caller, expected) in callers().into_iter().zip(cells) {
+            if expected == '+' {
+                continue;
+            }
+            let (store, access) = watched().await;
+            let is_anonymous = caller.urn().is_none();
+            let who = format!("{name}: {caller:?}");
+            assert!(call(access, caller).await.is_err());
+            let hangs_on_it = ["token", "revoke_token"].contains(name) && !is_anonymous;
+            assert_eq!(store.calls(), u64::from(hangs_on_it), "{who}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_outage_is_neither_a_refusal_nor_an_answer() {
+    // It judges the text before it asks anybody, and no role is stored.
+    const NEED_NO_STORE: [&str; 2] = ["introspect", "list_roles"];
+    for (name, row, call) in OPERATIONS {
+        let cells = row.chars().filter(|cell| *cell != ' ');
+        for (caller, expected) in callers().into_iter().zip(cells) {
+            let (store, access) = watched().await;
+            store.set_down(true);
+            let who = format!("{name}: {caller:?}");
+            let hangs_on_it = ["token", "revoke_token"].contains(name);
+            let kind = call(access, caller).await.map_err(|error| error.kind());
+            let wanted = match expected {
+                'u' => Err(AccessErrorKind::Unauthenticated),
+                '-' if !hangs_on_it => Err(AccessErrorKind::Forbidden),
+                _ if NEED_NO_STORE.contains(name) => Ok(()),
+                _ => Err(AccessErrorKind::Unavailable),
+            };
+            assert_eq!(kind, wanted, "{who}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn introspection_in_an_outage_is_no_answer() {
+    let store = Watched::default();
+    let place = Place::new(store).await;
+    let token = place.mint(TokenType::Personal, "bob", HOUR).await;
+    place.store.set_down(true);
+    let error = place.access.introspect(&max(), token.token.expose()).await.unwrap_err();
+    assert_eq!(error.kind(), AccessErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_list_is_one_query_and_a_manager_revokes_by_one_write() {
+    let (store, access) = watched().await;
+    let query = TokenQuery::default().filter(TokenFilter::Owner(vec![user("bob")]));
+    access.list_tokens(&caller("bob", &[GENERATE]), &query).await.unwrap();
+    assert_eq!(store.calls(), 1);
+    access.list_tokens(&caller("zoe", &[TOKENS]), &TokenQuery::default()).await.unwrap();
+    assert_eq!(store.calls(), 1);
+    access.revoke_token(&caller("zoe", &[TOKENS]), &BOBS).await.unwrap();
+    assert_eq!(store.calls(), 1);
+    let request = CreateToken::new(TokenType::Personal, user("bob"), HOUR, "a");
+    access.create_token(&caller("bob", &[GENERATE]), request).await.unwrap();
+    assert_eq!(store.calls(), 1);
+}
+
+#[tokio::test]
+async fn pages_show_what_may_be_done() {
+    let (_, access) = watched().await;
+    assert_eq!(access.platform_privileges(&Caller::anonymous()), PlatformPrivileges::default());
+    let of = |privileges: &[&str]| access.platform_privileges(&caller("zoe", privileges));
+    let fields = |privileges: PlatformPrivileges| -> Vec<String> {
+        let shown = format!("{privileges:?}");
+        let held = shown.split([' ', '{', ',']).collect::<Vec<_>>();
+        let held = held.windows(2).filter(|pair| pair[1] == "true");
+        held.map(|pair| pair[0].trim_end_matches(':').to_owned()).collect()
+    };
+    for (privilege, expected) in [
+        ("", vec![]),
+        ("VIEW_ANALYTICS", vec!["view_analytics"]),
+        ("GET_ANALYTICS_PRIVILEGE", vec!["view_analytics"]),
+        ("MANAGE_POLICIES", vec!["manage_policies"]),
+        ("MANAGE_USERS_AND_GROUPS", vec!["manage_identities"]),
+        ("CREATE_USERS_AND_GROUPS", vec![]),
+        ("GENERATE_PERSONAL_ACCESS_TOKENS", vec!["generate_personal_access_tokens"]),
+        ("MANAGE_ACCESS_TOKENS", vec!["manage_tokens"]),
+        ("CREATE_DOMAINS", vec!["create_domains"]),
+        ("MANAGE_DOMAINS", vec!["create_domains", "manage_domains"]),
+        ("CREATE_TAGS", vec!["create_tags"]),
+        ("MANAGE_TAGS", vec!["create_tags", "manage_tags"]),
+        ("VIEW_MANAGE_TAGS", vec!["view_manage_tags"]),
+        ("MANAGE_INGESTION", vec!["manage_ingestion"]),
+        ("MANAGE_SECRETS", vec!["manage_secrets"]),
+        ("VIEW_TESTS", vec!["view_tests"]),
+        ("MANAGE_TESTS", vec!["manage_tests"]),
+        ("MANAGE_GLOSSARIES", vec!["manage_glossaries"]),
+        ("MANAGE_DOCUMENTS", vec!["manage_documents"]),
+        ("MANAGE_USER_CREDENTIALS", vec!["manage_user_credentials"]),
+        ("CREATE_LOGICAL_MODELS", vec!["create_logical_models"]),
+        ("MANAGE_GLOBAL_VIEWS", vec!["manage_global_views"]),
+        ("MANAGE_GLOBAL_SETTINGS", vec!["manage_global_settings"]),
+        ("MANAGE_GLOBAL_OWNERSHIP_TYPES", vec!["manage_ownership_types"]),
+        ("MANAGE_GLOBAL_ANNOUNCEMENTS", vec!["manage_global_announcements"]),
+        ("CREATE_BUSINESS_ATTRIBUTE", vec!["create_business_attributes"]),
+        (
+            "MANAGE_BUSINESS_ATTRIBUTE",
+            vec!["create_business_attributes", "manage_business_attributes"],
+        ),
+        ("MANAGE_STRUCTURED_PROPERTIES", vec!["manage_structured_properties"]),
+        ("VIEW_STRUCTURED_PROPERTIES_PAGE", vec!["view_structured_properties_page"]),
+        ("MANAGE_FEATURES", vec!["manage_features"]),
+        ("MANAGE_HOME_PAGE_TEMPLATES", vec!["manage_home_page_templates"]),
+        ("MANAGE_SERVICE_ACCOUNTS", vec!["manage_service_accounts"]),
+    ] {
+        assert_eq!(fields(of(&[privilege])), expected, "{privilege}");
+    }
+    let both = fields(of(&["EDIT_ENTITY", "DELETE_ENTITY"]));
+    assert_eq!(both, ["manage_ingestion", "manage_structured_properties", "manage_applications"]);
+}
