@@ -50,13 +50,14 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{sync::Arc, time::Duration};
 
     use super::*;
     use crate::{
         access::{Access, Caller, CreateToken},
         actor::{Actor, Urn},
         authenticate::AccessToken,
+        clock::ManualClock,
         config::Config,
         policy::{Policy, PolicyIndex},
         store::MemoryStore,
@@ -66,7 +67,7 @@ mod tests {
 
     /// Such a record does not verify yet, so that it cannot be tried from outside.
     #[tokio::test]
-    async fn restrictions_are_inherited_whatever_else_is() {
+    async fn what_the_record_says_is_taken_over() {
         let alice = Urn::corpuser("alice").unwrap();
         let policy: Policy = serde_json::from_value(serde_json::json!({
             "displayName": "p", "type": "PLATFORM", "state": "ACTIVE",
@@ -77,9 +78,13 @@ mod tests {
             let key = "q7t1Yb0Jr3nF5m9hQeWcZ2uKxLdVgPiSaTfRjNoMw8E=";
             let config = Config::builder(key, "mR4vT8yB2nK6pX0c").token_minting(minting);
             let store = Arc::new(MemoryStore::default());
-            let access = Access::new(&config.build().unwrap(), store.clone());
-            let (id, made) = (TokenId::from_bytes([1; 32]), Timestamp::from_millis(0));
+            let (id, made) = (TokenId::from_bytes([1; 32]), Timestamp::from_seconds(1_750_000_000));
+            let clock = Arc::new(ManualClock::new(made));
+            let access = Access::new(&config.build().unwrap(), store.clone()).clock(clock);
             let mut parent = TokenRecord::new(id, "p", alice.clone(), alice.clone(), made);
+            // Ended since the request was authenticated, which knows of no end.
+            let soon = made.saturating_add(Duration::from_secs(60));
+            parent.valid_until = Some(soon);
             parent.restrictions = Some(r#"{"version":1}"#.to_owned());
             store.insert(&parent).await.unwrap();
             let credential = Credential::AccessToken(AccessToken {
@@ -94,7 +99,10 @@ mod tests {
             let lifetime = AccessTokenDuration::OneHour.lifetime();
             let request = CreateToken::new(TokenType::Personal, alice.clone(), lifetime, "c");
             let minted = access.create_token(&caller, request).await.unwrap();
+            // These whatever else is.
             assert_eq!(minted.record.restrictions, parent.restrictions, "{minting:?}");
+            let is_bounded = minting == TokenMinting::Bounded;
+            assert_eq!(minted.record.expires_at == Some(soon), is_bounded, "{minting:?}");
         }
     }
 }

@@ -181,10 +181,12 @@ impl Rules {
                     && (stored.editable || self.system_actor.as_ref() == Some(me))
             }
             Op::ReadPrivileges { actor } => actor == me || manages_policies(auth),
-            Op::ReadUser { urn } => urn == me || manages_users(auth),
-            Op::ListUsers | Op::ListGroups | Op::SuspendUser | Op::DebugAccess => {
-                manages_users(auth)
-            }
+            // Everybody may also read themselves, which is granted as reading others is: by View Self.
+            Op::ReadUser { .. }
+            | Op::ListUsers
+            | Op::ListGroups
+            | Op::SuspendUser
+            | Op::DebugAccess => manages_users(auth),
             Op::ReadCurrentToken | Op::ListRoles => true,
         }
     }

@@ -67,9 +67,7 @@ impl Access {
         if holders.len() > MAX_HOLDERS as usize {
             return Err(AccessError::Page { what: "the number of actors", most: MAX_HOLDERS });
         }
-        let is_holder = |urn: &&Urn| matches!(urn.entity_type(), "corpuser" | "corpGroup");
-        let holders: Vec<_> = holders.iter().filter(is_holder).cloned().collect();
-        Ok(self.parts().directory.assign_role(role, &holders).await?)
+        Ok(self.parts().directory.assign_role(role, holders).await?)
     }
 
     /// Suspends a user, or takes it back; for who manages users and groups. What a suspended user

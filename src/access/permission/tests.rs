@@ -296,6 +296,22 @@ async fn tokens_mint_nothing_if_only_sessions_may() {
     assert_eq!(refused.unwrap_err().to_string(), TOKENS_MINT_NOTHING);
 }
 
+#[tokio::test]
+async fn keeping_only_users_or_only_groups_is_not_keeping_both() {
+    let rules = rules(TokenMinting::Bounded);
+    for (privileges, expected) in [
+        (&["UPDATE_USERS"][..], '-'),
+        (&["UPDATE_GROUPS"], '-'),
+        (&["UPDATE_USERS", "UPDATE_GROUPS"], '+'),
+        (&["CREATE_USERS_AND_GROUPS", "UPDATE_USERS_AND_GROUPS"], '-'),
+    ] {
+        let caller = caller("max", privileges, Credentials::Other);
+        for operation in [Operation::ListUsers, Operation::SuspendUser, Operation::DebugAccess] {
+            assert_eq!(answer(&rules, &caller, operation).await, expected, "{privileges:?}");
+        }
+    }
+}
+
 #[test]
 fn every_operation_is_in_the_table() {
     let in_table: BTreeSet<&str> = TABLE.iter().map(|(name, ..)| *name).collect();

@@ -53,6 +53,12 @@ async fn a_token_mints_what_ends_with_it<S: Store + Clone>(store: S) {
     assert_eq!(quick.record.expires_at, parent.record.expires_at);
     assert_eq!(quick.record.parent, Some(parent.record.id));
 
+    let of_account = place.mint(TokenType::ServiceAccount, "alice", HOUR).await;
+    let by_account = place.by(&of_account).await;
+    let quick = place.access.quick_token(&by_account, &user("alice"), MONTH).await.unwrap();
+    assert_eq!(quick.record.expires_at, of_account.record.expires_at);
+    assert_eq!(quick.record.parent, Some(of_account.record.id));
+
     // What ends earlier anyway ends then.
     let long = place.mint(TokenType::Personal, "alice", MONTH).await;
     let short = place.access.create_token(&place.by(&long).await, personal("alice")).await.unwrap();
@@ -189,6 +195,10 @@ async fn unbounded_is_as_in_datahub<S: Store + Clone>(store: S) {
 async fn sessions_only_lets_tokens_mint_nothing<S: Store + Clone>(store: S) {
     let sessions_only = config().token_minting(TokenMinting::SessionsOnly);
     let place = Place::with(store, sessions_only.accept_sessions(true)).await;
+    let of_account = place.mint(TokenType::ServiceAccount, "alice", HOUR).await;
+    let by_account = place.by(&of_account).await;
+    let (kind, ..) = seen(place.access.create_token(&by_account, personal("alice")).await);
+    assert_eq!(kind, AccessErrorKind::Forbidden);
     let token = place.mint(TokenType::Personal, "alice", HOUR).await;
     let by_token = place.by(&token).await;
     let text = "Unauthorized to create access tokens with an access token. Please log in to create \
