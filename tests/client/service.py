@@ -1,0 +1,202 @@
+"""The example metadata service as a process, and what root does to it over its own API."""
+
+import json
+import os
+import select
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Tuple
+
+ROOT = "urn:li:corpuser:datahub"
+START_SECONDS = 30
+STOP_SECONDS = 20
+
+CREATE_TOKEN = """
+mutation createAccessToken($input: CreateAccessTokenInput!) {
+  createAccessToken(input: $input) {
+    accessToken
+    metadata { urn type id name description actorUrn ownerUrn createdAt expiresAt }
+  }
+}
+"""
+REVOKE_TOKEN = """
+mutation revokeAccessToken($tokenId: String!) { revokeAccessToken(tokenId: $tokenId) }
+"""
+SET_STATUS = """
+mutation updateUserStatus($urn: String!, $status: CorpUserStatus!) {
+  updateUserStatus(urn: $urn, status: $status)
+}
+"""
+
+
+class Service:
+    """A running service with a data folder of its own. It is asked over plain HTTP here, so that
+    what the tests prepare and look at does not depend on the client that they test."""
+
+    def __init__(self, program: Path, folder: Path) -> None:
+        self.data = folder / "data"
+        self._log_path = folder / "service.log"
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("DATAHUB_")
+        }
+        with open(self._log_path, "wb") as log:
+            self._process = subprocess.Popen(
+                [program, "--data", self.data, "--listen", "127.0.0.1:0"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=environment,
+            )
+        try:
+            said = self._listen()
+        except BaseException:
+            self.stop()
+            raise
+        self.url = said["listening on "]
+        self.token = said["token: "]
+
+    def _listen(self) -> Dict[str, str]:
+        """Reads what the service says until it listens."""
+        said: Dict[str, str] = {}
+        text = b""
+        assert self._process.stdout is not None
+        pipe = self._process.stdout.fileno()
+        deadline = time.monotonic() + START_SECONDS
+        while "listening on " not in said:
+            ready, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
+            chunk = os.read(pipe, 65536) if ready else b""
+            if not chunk:
+                raise RuntimeError(f"the service did not start: {self.log()}")
+            text += chunk
+            for line in text.decode().splitlines(keepends=True):
+                for start in ("token: ", "listening on "):
+                    if line.startswith(start) and line.endswith("\n"):
+                        said[start] = line[len(start) :].strip()
+        return said
+
+    def stop(self) -> None:
+        """Ends the service, and waits until it has ended."""
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(STOP_SECONDS)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def log(self) -> str:
+        """What the service has logged."""
+        return self._log_path.read_text(errors="replace")
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        token: Optional[str] = None,
+    ) -> Tuple[int, Any]:
+        """Status and JSON of the answer to a request, by default one of root."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = {
+            "Content-Type": "application/json",
+            "Authorization": f"Bearer {token or self.token}",
+        }
+        request = urllib.request.Request(self.url + path, data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                status, text = response.status, response.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                status, text = error.code, error.read()
+        try:
+            return status, json.loads(text)
+        except ValueError:
+            return status, text.decode(errors="replace")
+
+    def graphql(
+        self, query: str, variables: Optional[Dict[str, Any]] = None, token: Optional[str] = None
+    ) -> Dict[str, Any]:
+        """The data of a query that has to succeed."""
+        body = {"query": query, "variables": variables or {}}
+        status, answer = self.send("POST", "/api/graphql", body, token)
+        assert status == 200 and not answer.get("errors"), (status, answer)
+        return answer["data"]
+
+    def aspects(self, urn: str) -> Optional[Dict[str, Any]]:
+        """The aspects of an entity by name, or `None` if there is no such entity."""
+        kind = urn.split(":")[2]
+        status, answer = self.send(
+            "GET", f"/openapi/v3/entity/{kind}/{urllib.parse.quote(urn, safe='')}"
+        )
+        if status == 404:
+            return None
+        assert status == 200, (status, answer)
+        del answer["urn"]
+        return {name: aspect["value"] for name, aspect in answer.items()}
+
+    def create_user(self, name: str) -> str:
+        """Makes a user, and returns its urn."""
+        urn = f"urn:li:corpuser:{name}"
+        info = {"active": True, "displayName": name.title(), "email": f"{name}@example.com"}
+        entity = {
+            "urn": urn,
+            "corpUserKey": {"value": {"username": name}},
+            "corpUserInfo": {"value": info},
+        }
+        status, answer = self.send("POST", "/openapi/v3/entity/corpuser", [entity])
+        assert status == 200, (status, answer)
+        return urn
+
+    def create_token(self, actor: str, name: str) -> Tuple[str, str]:
+        """A token that acts as somebody for an hour: its text and its id."""
+        wanted = {"type": "PERSONAL", "actorUrn": actor, "duration": "ONE_HOUR", "name": name}
+        created = self.graphql(CREATE_TOKEN, {"input": wanted})["createAccessToken"]
+        return created["accessToken"], created["metadata"]["id"]
+
+    def revoke_token(self, token_id: str) -> None:
+        """Revokes a token."""
+        assert self.graphql(REVOKE_TOKEN, {"tokenId": token_id})["revokeAccessToken"] is True
+
+    def suspend(self, urn: str) -> None:
+        """Suspends a user."""
+        self.graphql(SET_STATUS, {"urn": urn, "status": "SUSPENDED"})
+
+    def wait_until_refused(self, token: str, seconds: float = 1.0) -> None:
+        """Waits until a token is refused, which must not take longer than this."""
+        begun = time.monotonic()
+        while self.send("GET", PROBE, token=token)[0] != 401:
+            assert time.monotonic() - begun < seconds, "the token works for too long"
+            time.sleep(0.02)
+
+    def state(self) -> List[Dict[str, Any]]:
+        """Everything of the types that the tests write, to see that nothing changed."""
+        everything = []
+        for kind in STATE_TYPES:
+            scroll: Optional[str] = ""
+            while scroll is not None:
+                path = f"/openapi/v3/entity/{kind}?count=1000&scrollId={scroll}"
+                status, page = self.send("GET", path)
+                assert status == 200, (status, page)
+                everything += page["entities"]
+                scroll = page.get("scrollId")
+        return everything
+
+
+PROBE = "/aspects/urn%3Ali%3Acorpuser%3Adatahub?aspect=corpUserKey&version=0"
+STATE_TYPES = (
+    "corpuser",
+    "dataset",
+    "chart",
+    "dashboard",
+    "tag",
+    "container",
+    "dataFlow",
+    "dataJob",
+    "glossaryTerm",
+    "dataHubIngestionSource",
+    "dataHubExecutionRequest",
+)
