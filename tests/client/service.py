@@ -6,6 +6,7 @@ import select
 import subprocess
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
@@ -172,20 +173,30 @@ class Service:
             assert time.monotonic() - begun < seconds, "the token works for too long"
             time.sleep(0.02)
 
-    def state(self) -> List[Dict[str, Any]]:
-        """Everything of the types that the tests write, to see that nothing changed."""
-        everything = []
-        for kind in STATE_TYPES:
-            scroll: Optional[str] = ""
-            while scroll is not None:
-                path = f"/openapi/v3/entity/{kind}?count=1000&scrollId={scroll}"
-                status, page = self.send("GET", path)
-                assert status == 200, (status, page)
-                everything += page["entities"]
-                scroll = page.get("scrollId")
-        return everything
+    def entities(self, kind: str) -> List[Dict[str, Any]]:
+        """All entities of a type."""
+        found: List[Dict[str, Any]] = []
+        scroll: Optional[str] = ""
+        while scroll is not None:
+            path = f"/openapi/v3/entity/{kind}?count=1000&scrollId={scroll}"
+            status, page = self.send("GET", path)
+            assert status == 200, (status, page)
+            found += page["entities"]
+            scroll = page.get("scrollId")
+        return found
+
+    def state(self) -> Dict[str, Any]:
+        """Everything of the types that the tests write, and how many tokens there are, to see that
+        nothing has changed."""
+        state: Dict[str, Any] = {kind: self.entities(kind) for kind in STATE_TYPES}
+        tokens = self.graphql(COUNT_TOKENS, {"input": {"start": 0, "count": 1}})
+        state["tokens"] = tokens["listAccessTokens"]["total"]
+        return state
 
 
+COUNT_TOKENS = """
+query listAccessTokens($input: ListAccessTokenInput!) { listAccessTokens(input: $input) { total } }
+"""
 PROBE = "/aspects/urn%3Ali%3Acorpuser%3Adatahub?aspect=corpUserKey&version=0"
 STATE_TYPES = (
     "corpuser",
