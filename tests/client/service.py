@@ -166,6 +166,26 @@ class Service:
         """Suspends a user."""
         self.graphql(SET_STATUS, {"urn": urn, "status": "SUSPENDED"})
 
+    def create_policy(self, name: str, actor: str, privileges: List[str], kind: str) -> None:
+        """Grants privileges on all entities of a type to somebody."""
+        info = {
+            "displayName": name,
+            "description": "",
+            "type": "METADATA",
+            "state": "ACTIVE",
+            "editable": True,
+            "privileges": privileges,
+            "actors": {"users": [actor], "resourceOwners": False},
+            "resources": {
+                "filter": {
+                    "criteria": [{"field": "TYPE", "values": [kind], "condition": "EQUALS"}]
+                }
+            },
+        }
+        policy = [{"urn": f"urn:li:dataHubPolicy:{name}", "dataHubPolicyInfo": {"value": info}}]
+        status, answer = self.send("POST", "/openapi/v3/entity/dataHubPolicy", policy)
+        assert status == 200, (status, answer)
+
     def wait_until_refused(self, token: str, seconds: float = 1.0) -> None:
         """Waits until a token is refused, which must not take longer than this."""
         begun = time.monotonic()
