@@ -1,7 +1,6 @@
 """Who calls: one with a good token, and all those whom the service refuses."""
 
 from dataclasses import dataclass
-from typing import Dict, Optional
 
 from service import ROOT, Service
 from tokens import expired_token
@@ -12,7 +11,7 @@ class Caller:
     """Somebody with or without a token, and what the service has to say to them."""
 
     name: str
-    token: Optional[str]
+    token: str | None
     # The status of a refused write, and the words that its message must have.
     status: int
     words: str
@@ -27,7 +26,7 @@ UNKNOWN = ("missing", "malformed", "expired", "revoked", "suspended")
 READER = "reader"
 
 
-def make(service: Service) -> Dict[str, Caller]:
+def make(service: Service) -> dict[str, Caller]:
     """All callers by name. Those in `UNKNOWN` are nobody to the service; the reader may see
     everything, as all users by the default policies, and write nothing."""
     reader = service.create_user("reader")

@@ -11,7 +11,7 @@ import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, NoReturn, Optional
+from typing import Any, NoReturn
 
 LIMIT_SECONDS = 60
 OFFLINE = Path(__file__).parent / "offline"
@@ -36,7 +36,7 @@ class Result:
         return "Traceback (most recent call last)" in self.text
 
 
-def environment(home: Path, url: Optional[str], token: Optional[str]) -> Dict[str, str]:
+def environment(home: Path, url: str | None, token: str | None) -> dict[str, str]:
     """The whole environment of a command: nothing of the developer's own gets in, and nothing but
     the service is called."""
     variables = {
@@ -55,7 +55,7 @@ def environment(home: Path, url: Optional[str], token: Optional[str]) -> Dict[st
     return variables
 
 
-def run(arguments: List[str], variables: Dict[str, str], stdin: str = "") -> Result:
+def run(arguments: list[str], variables: dict[str, str], stdin: str = "") -> Result:
     """Runs `datahub` as everybody does: a new process of the installed script."""
     script = Path(sys.executable).parent / "datahub"
     begun = time.monotonic()
@@ -79,7 +79,7 @@ def run(arguments: List[str], variables: Dict[str, str], stdin: str = "") -> Res
     return Result(process.returncode, out, err, time.monotonic() - begun)
 
 
-def run_forked(arguments: List[str], variables: Dict[str, str], stdin: str = "") -> Result:
+def run_forked(arguments: list[str], variables: dict[str, str], stdin: str = "") -> Result:
     """Runs `datahub` in a fork of this process, which has the client loaded already: a process of
     its own, with its own environment, streams and exit status, that saves the second or two that
     loading takes. For the many refusals; one of each kind is run as everybody does, too."""
@@ -119,7 +119,7 @@ def _wait(child: int, deadline: float) -> int:
         raise
 
 
-def _be_datahub(arguments: List[str], variables: Dict[str, str], streams: List[int]) -> NoReturn:
+def _be_datahub(arguments: list[str], variables: dict[str, str], streams: list[int]) -> NoReturn:
     """Turns this process into the command. It never comes back, whatever happens: the tests must
     not go on twice."""
     code = 70

@@ -2,11 +2,12 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Iterator, Optional
 
 import pytest
+
 from service import Service
 
 TEST_SECONDS = 120
@@ -32,7 +33,7 @@ def home(tmp_path: Path) -> Path:
 def limit() -> Iterator[None]:
     """Ends a test that takes too long."""
 
-    def end(_signal: int, _frame: Optional[FrameType]) -> None:
+    def end(_signal: int, _frame: FrameType | None) -> None:
         raise TimeoutError(f"the test takes more than {TEST_SECONDS} s")
 
     before = signal.signal(signal.SIGALRM, end)

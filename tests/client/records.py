@@ -1,8 +1,9 @@
 """Some hundred records of several entity types, always the same ones."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Iterator, List
+from typing import Any
 
 from datahub.emitter.mcp import MetadataChangeProposalWrapper as Record
 from datahub.emitter.serialization_helper import pre_json_transform
@@ -29,12 +30,12 @@ def urn_of_table(part: str, number: int) -> str:
     return f"urn:li:dataset:(urn:li:dataPlatform:hive,{name},PROD)"
 
 
-def make(part: str) -> List[Record]:
+def make(part: str) -> list[Record]:
     """The records of a part; other parts have other urns."""
     return [*_shared(part), *_tables(part), *_boards(part), *_flows(part)]
 
 
-def series(part: str) -> List[Record]:
+def series(part: str) -> list[Record]:
     """Records of one series over time, the newest last."""
     urn = urn_of_table(part, 1)
     return [
@@ -101,7 +102,11 @@ def _tables(part: str) -> Iterator[Record]:
 
 
 def _schema(number: int, text: str) -> models.SchemaMetadataClass:
-    types = (models.NumberTypeClass, models.StringTypeClass, models.BooleanTypeClass)
+    types: tuple[Any, ...] = (
+        models.NumberTypeClass,
+        models.StringTypeClass,
+        models.BooleanTypeClass,
+    )
     return models.SchemaMetadataClass(
         schemaName=f"table {number}",
         platform="urn:li:dataPlatform:hive",
@@ -158,7 +163,7 @@ def value(record: Record) -> Any:
     return pre_json_transform(record.aspect.to_obj())
 
 
-def write(records: List[Record], file: Path) -> None:
+def write(records: list[Record], file: Path) -> None:
     """Writes records as a file that the client's source `file` reads."""
     lines = [record.to_obj(simplified_structure=True) for record in records]
     file.write_text(json.dumps(lines, indent=1))

@@ -9,7 +9,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any
 
 ROOT = "urn:li:corpuser:datahub"
 START_SECONDS = 30
@@ -59,9 +59,9 @@ class Service:
         self.url = said["listening on "]
         self.token = said["token: "]
 
-    def _listen(self) -> Dict[str, str]:
+    def _listen(self) -> dict[str, str]:
         """Reads what the service says until it listens."""
-        said: Dict[str, str] = {}
+        said: dict[str, str] = {}
         text = b""
         assert self._process.stdout is not None
         pipe = self._process.stdout.fileno()
@@ -98,8 +98,8 @@ class Service:
         method: str,
         path: str,
         body: Any = None,
-        token: Optional[str] = None,
-    ) -> Tuple[int, Any]:
+        token: str | None = None,
+    ) -> tuple[int, Any]:
         """Status and JSON of the answer to a request, by default one of root."""
         data = None if body is None else json.dumps(body).encode()
         headers = {
@@ -119,15 +119,15 @@ class Service:
             return status, text.decode(errors="replace")
 
     def graphql(
-        self, query: str, variables: Optional[Dict[str, Any]] = None, token: Optional[str] = None
-    ) -> Dict[str, Any]:
+        self, query: str, variables: dict[str, Any] | None = None, token: str | None = None
+    ) -> dict[str, Any]:
         """The data of a query that has to succeed."""
         body = {"query": query, "variables": variables or {}}
         status, answer = self.send("POST", "/api/graphql", body, token)
         assert status == 200 and not answer.get("errors"), (status, answer)
         return answer["data"]
 
-    def aspects(self, urn: str) -> Optional[Dict[str, Any]]:
+    def aspects(self, urn: str) -> dict[str, Any] | None:
         """The aspects of an entity by name, or `None` if there is no such entity."""
         kind = urn.split(":")[2]
         status, answer = self.send(
@@ -152,7 +152,7 @@ class Service:
         assert status == 200, (status, answer)
         return urn
 
-    def create_token(self, actor: str, name: str) -> Tuple[str, str]:
+    def create_token(self, actor: str, name: str) -> tuple[str, str]:
         """A token that acts as somebody for an hour: its text and its id."""
         wanted = {"type": "PERSONAL", "actorUrn": actor, "duration": "ONE_HOUR", "name": name}
         created = self.graphql(CREATE_TOKEN, {"input": wanted})["createAccessToken"]
@@ -166,7 +166,7 @@ class Service:
         """Suspends a user."""
         self.graphql(SET_STATUS, {"urn": urn, "status": "SUSPENDED"})
 
-    def create_policy(self, name: str, actor: str, privileges: List[str], kind: str) -> None:
+    def create_policy(self, name: str, actor: str, privileges: list[str], kind: str) -> None:
         """Grants privileges on all entities of a type to somebody."""
         info = {
             "displayName": name,
@@ -177,9 +177,7 @@ class Service:
             "privileges": privileges,
             "actors": {"users": [actor], "resourceOwners": False},
             "resources": {
-                "filter": {
-                    "criteria": [{"field": "TYPE", "values": [kind], "condition": "EQUALS"}]
-                }
+                "filter": {"criteria": [{"field": "TYPE", "values": [kind], "condition": "EQUALS"}]}
             },
         }
         policy = [{"urn": f"urn:li:dataHubPolicy:{name}", "dataHubPolicyInfo": {"value": info}}]
@@ -193,10 +191,10 @@ class Service:
             assert time.monotonic() - begun < seconds, "the token works for too long"
             time.sleep(0.02)
 
-    def entities(self, kind: str) -> List[Dict[str, Any]]:
+    def entities(self, kind: str) -> list[dict[str, Any]]:
         """All entities of a type."""
-        found: List[Dict[str, Any]] = []
-        scroll: Optional[str] = ""
+        found: list[dict[str, Any]] = []
+        scroll: str | None = ""
         while scroll is not None:
             path = f"/openapi/v3/entity/{kind}?count=1000&scrollId={scroll}"
             status, page = self.send("GET", path)
@@ -205,10 +203,10 @@ class Service:
             scroll = page.get("scrollId")
         return found
 
-    def state(self) -> Dict[str, Any]:
+    def state(self) -> dict[str, Any]:
         """Everything of the types that the tests write, and how many tokens there are, to see that
         nothing has changed."""
-        state: Dict[str, Any] = {kind: self.entities(kind) for kind in STATE_TYPES}
+        state: dict[str, Any] = {kind: self.entities(kind) for kind in STATE_TYPES}
         tokens = self.graphql(COUNT_TOKENS, {"input": {"start": 0, "count": 1}})
         state["tokens"] = tokens["listAccessTokens"]["total"]
         return state

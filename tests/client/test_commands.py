@@ -4,10 +4,12 @@ The first test runs each of them as everybody does, the others in forks, which a
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable, List
+from typing import Any
 
 import pytest
+
 from commands import Result, environment, run, run_forked
 from service import ROOT, Service
 
@@ -69,7 +71,9 @@ def test_a_day_with_the_command_line(service: Service, home: Path) -> None:
 
     out = good(datahub("graphql", "--query", "{ me { corpUser { urn username } } }"))
     assert json.loads(out) == {"me": {"corpUser": {"urn": ROOT, "username": "datahub"}}}
-    assert json.loads(good(datahub("graphql", "--operation", "me")))["me"]["corpUser"]["urn"] == ROOT
+    assert (
+        json.loads(good(datahub("graphql", "--operation", "me")))["me"]["corpUser"]["urn"] == ROOT
+    )
 
     (home / "users.yaml").write_text("- id: day\n  display_name: Day\n  email: day@example.com\n")
     upserted = good(datahub("user", "upsert", "-f", str(home / "users.yaml")))
@@ -195,7 +199,7 @@ def test_graphql_runs_an_operation_by_name(datahub: Datahub) -> None:
     assert json.loads(good(datahub(*arguments)))["listAccessTokens"]["total"] >= 1
 
 
-def operations(listing: str, of: str) -> List[str]:
+def operations(listing: str, of: str) -> list[str]:
     """The operations of a kind in what `--list-operations` prints."""
     lines = listing.splitlines()
     after = lines[lines.index(f"{of}:") + 1 :]
@@ -252,3 +256,12 @@ def test_user_upsert_makes_and_changes_a_user(
 def test_the_server_is_recognised(datahub: Datahub) -> None:
     shown = good(datahub("check", "server-config"))
     assert "noCode" in shown
+
+
+def test_usage_statistics_cost_no_time(service: Service, home: Path) -> None:
+    # With them, each command first asks for an entity of a type that there is not.
+    variables = environment(home, service.url, service.token)
+    variables["DATAHUB_TELEMETRY_ENABLED"] = "true"
+    result = run(["exists", "--urn", ROOT], variables)
+    assert json.loads(good(result)) is True
+    assert result.seconds < 15

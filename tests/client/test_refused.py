@@ -7,13 +7,12 @@ The commands run in forks, which are quicker; a few of them run as everybody doe
 import json
 import re
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Type
+from typing import Any
 
 import pytest
 import requests
-from callers import READER, UNKNOWN, Caller, make
-from commands import Result, environment, run, run_forked
 from datahub.configuration.common import OperationalError
 from datahub.emitter.mcp import MetadataChangeProposalWrapper
 from datahub.emitter.rest_emitter import DatahubRestEmitter
@@ -22,7 +21,10 @@ from datahub.ingestion.graph.config import DatahubClientConfig
 from datahub.metadata import schema_classes as models
 from datahub.sdk import DataHubClient, Dataset
 from datahub.specific.dataset import DatasetPatchBuilder
-from service import ROOT, Service
+
+from callers import READER, UNKNOWN, Caller, make
+from commands import Result, environment, run, run_forked
+from service import Service
 
 # A repeated request would take 28 s at least.
 SECONDS = 15
@@ -34,7 +36,7 @@ REFUSED = (*UNKNOWN, READER)
 
 
 @pytest.fixture(scope="module")
-def callers(service: Service) -> Dict[str, Caller]:
+def callers(service: Service) -> dict[str, Caller]:
     """All who are refused, and a tag and a table that are not for them to change."""
     properties = {"value": {"name": "kept", "tags": []}}
     table = [{"urn": TABLE, "datasetProperties": properties}]
@@ -45,7 +47,7 @@ def callers(service: Service) -> Dict[str, Caller]:
 
 
 @pytest.fixture(autouse=True)
-def nothing_changes(service: Service, callers: Dict[str, Caller]) -> Iterator[None]:
+def nothing_changes(service: Service, callers: dict[str, Caller]) -> Iterator[None]:
     """Whatever a test does: afterwards everything is as it was, half of it neither."""
     before = service.state()
     assert before["tokens"] >= 1
@@ -87,14 +89,14 @@ def refused_with_status(result: Result, caller: Caller) -> None:
 
 @pytest.mark.parametrize("name", UNKNOWN)
 @pytest.mark.parametrize("what", ["get", "exists"])
-def test_reading(command: Command, callers: Dict[str, Caller], what: str, name: str) -> None:
+def test_reading(command: Command, callers: dict[str, Caller], what: str, name: str) -> None:
     caller = callers[name]
     result = command(caller, what, "--urn", TAG)
     refused_with_status(result, caller)
     assert result.out == ""
 
 
-def test_a_reader_reads(command: Command, callers: Dict[str, Caller]) -> None:
+def test_a_reader_reads(command: Command, callers: dict[str, Caller]) -> None:
     reader = callers[READER]
     got = command(reader, "get", "--urn", TAG)
     assert got.code == 0, got.text
@@ -103,10 +105,12 @@ def test_a_reader_reads(command: Command, callers: Dict[str, Caller]) -> None:
     me = command(reader, "graphql", "--query", "{ me { corpUser { urn } } }")
     assert json.loads(me.out)["me"]["corpUser"]["urn"] == "urn:li:corpuser:reader"
     assert "createAccessToken" in command(reader, "graphql", "--list-operations").out
+    runs = command(reader, "ingest", "list-runs")
+    assert runs.code == 0 and "runId" in runs.out, runs.text
 
 
 @pytest.mark.parametrize("name", UNKNOWN)
-def test_listing_runs(command: Command, callers: Dict[str, Caller], name: str) -> None:
+def test_listing_runs(command: Command, callers: dict[str, Caller], name: str) -> None:
     caller = callers[name]
     result = command(caller, "ingest", "list-runs")
     assert result.code == 0
@@ -120,7 +124,7 @@ def test_listing_runs(command: Command, callers: Dict[str, Caller], name: str) -
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_put(command: Command, callers: Dict[str, Caller], name: str) -> None:
+def test_put(command: Command, callers: dict[str, Caller], name: str) -> None:
     caller = callers[name]
     arguments = ["put", "--urn", NEW_TAG, "-a", "tagProperties", "-d", "-"]
     result = command(caller, *arguments, stdin=json.dumps({"name": "refused"}))
@@ -141,8 +145,8 @@ def test_put(command: Command, callers: Dict[str, Caller], name: str) -> None:
 )
 def test_delete(
     command: Command,
-    callers: Dict[str, Caller],
-    how: List[str],
+    callers: dict[str, Caller],
+    how: list[str],
     begin: str,
     failed: str,
     name: str,
@@ -158,9 +162,7 @@ def test_delete(
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_user_upsert(
-    command: Command, callers: Dict[str, Caller], home: Path, name: str
-) -> None:
+def test_user_upsert(command: Command, callers: dict[str, Caller], home: Path, name: str) -> None:
     caller = callers[name]
     file = home / "users.yaml"
     file.write_text("- id: refused\n  display_name: Refused\n  email: refused@example.com\n")
@@ -175,12 +177,12 @@ def test_user_upsert(
 # GraphQL.
 
 
-def graphql_error(result: Result) -> Dict[str, str]:
+def graphql_error(result: Result) -> dict[str, str]:
     """What the command printed for programs, which has to be a refusal."""
     assert result.code == 4, result.text
     assert result.out == ""
     assert not result.has_traceback, result.text
-    error: Dict[str, str] = json.loads(last_line(result))
+    error: dict[str, str] = json.loads(last_line(result))
     assert error["error"] == "permission_denied"
     return error
 
@@ -197,7 +199,7 @@ def graphql_error(result: Result) -> Dict[str, str]:
     ids=["query", "operation", "list", "describe"],
 )
 def test_graphql(
-    command: Command, callers: Dict[str, Caller], arguments: List[str], name: str
+    command: Command, callers: dict[str, Caller], arguments: list[str], name: str
 ) -> None:
     caller = callers[name]
     error = graphql_error(command(caller, "graphql", *arguments))
@@ -223,9 +225,7 @@ MUTATIONS = {
 
 @pytest.mark.parametrize("name", REFUSED)
 @pytest.mark.parametrize("mutation", MUTATIONS)
-def test_mutations(
-    command: Command, callers: Dict[str, Caller], mutation: str, name: str
-) -> None:
+def test_mutations(command: Command, callers: dict[str, Caller], mutation: str, name: str) -> None:
     caller = callers[name]
     error = graphql_error(command(caller, "graphql", "--query", MUTATIONS[mutation]))
     if name == READER:
@@ -279,7 +279,7 @@ def recipe(service: Service, home: Path, caller: Caller, mode: str) -> str:
 def test_ingest(
     command: Command,
     service: Service,
-    callers: Dict[str, Caller],
+    callers: dict[str, Caller],
     home: Path,
     mode: str,
     name: str,
@@ -305,7 +305,7 @@ def test_ingest(
 
 
 def test_a_bad_login_is_noticed_at_the_next_command(
-    service: Service, callers: Dict[str, Caller], home: Path
+    service: Service, callers: dict[str, Caller], home: Path
 ) -> None:
     revoked = callers["revoked"]
     assert revoked.token is not None
@@ -319,7 +319,7 @@ def test_a_bad_login_is_noticed_at_the_next_command(
 
 
 def test_refusals_as_processes(
-    command: Command, service: Service, callers: Dict[str, Caller], home: Path
+    command: Command, service: Service, callers: dict[str, Caller], home: Path
 ) -> None:
     expired, reader = callers["expired"], callers[READER]
     arguments = ["put", "--urn", NEW_TAG, "-a", "tagProperties", "-d", "-"]
@@ -375,7 +375,7 @@ TAGS = [tag("refused-1"), tag("refused-2")]
 NEW = Dataset(platform="hive", name="db.refused", description="refused")
 
 # Reads that show no more than the status of an answer.
-READS: Dict[str, Call] = {
+READS: dict[str, Call] = {
     "get_aspect": lambda u, t: graph(u, t).get_aspect(TAG, models.TagPropertiesClass),
     "exists": lambda u, t: graph(u, t).exists(TAG),
     "get_entity_raw": lambda u, t: graph(u, t).get_entity_raw(TAG),
@@ -383,7 +383,7 @@ READS: Dict[str, Call] = {
 }
 
 # Reads that show what the service says.
-QUERIES: Dict[str, Call] = {
+QUERIES: dict[str, Call] = {
     "execute_graphql": lambda u, t: graph(u, t).execute_graphql("{ me { corpUser { urn } } }"),
     "get_urns_by_filter": lambda u, t: list(graph(u, t).get_urns_by_filter(entity_types=["tag"])),
     "get_timeseries_values": lambda u, t: graph(u, t).get_timeseries_values(
@@ -392,7 +392,7 @@ QUERIES: Dict[str, Call] = {
 }
 
 # Writes of proposals.
-EMITS: Dict[str, Call] = {
+EMITS: dict[str, Call] = {
     "emit_mcp": lambda u, t: DatahubRestEmitter(u, t).emit_mcp(tag("refused")),
     "emit_mcps": lambda u, t: DatahubRestEmitter(u, t).emit_mcps(TAGS),
     "one good, one not": lambda u, t: DatahubRestEmitter(u, t).emit_mcps([*TAGS, profile()]),
@@ -404,13 +404,13 @@ EMITS: Dict[str, Call] = {
 }
 
 # Writes of other kinds.
-DELETES: Dict[str, Call] = {
+DELETES: dict[str, Call] = {
     "hard_delete_entity": lambda u, t: graph(u, t).hard_delete_entity(TABLE),
     "delete_references_to_urn": lambda u, t: graph(u, t).delete_references_to_urn(TAG),
 }
 
 # Writes that look first.
-SDK: Dict[str, Call] = {
+SDK: dict[str, Call] = {
     "entities.upsert": lambda u, t: sdk(u, t).entities.upsert(NEW),
     "entities.create": lambda u, t: sdk(u, t).entities.create(NEW),
     "entities.update": lambda u, t: sdk(u, t).entities.update(
@@ -420,7 +420,7 @@ SDK: Dict[str, Call] = {
 }
 
 
-def refused_call(service: Service, caller: Caller, call: Call, error: Type[Exception]) -> Any:
+def refused_call(service: Service, caller: Caller, call: Call, error: type[Exception]) -> Any:
     """What a call raises that must be refused at once."""
     begun = time.monotonic()
     with pytest.raises(error) as raised:
@@ -449,21 +449,21 @@ GET_FAILED = "Unable to get metadata from DataHub"
 
 @pytest.mark.parametrize("name", UNKNOWN)
 @pytest.mark.parametrize("call", READS)
-def test_reads(service: Service, callers: Dict[str, Caller], call: str, name: str) -> None:
+def test_reads(service: Service, callers: dict[str, Caller], call: str, name: str) -> None:
     refused_read(service, callers[name], READS[call])
 
 
 @pytest.mark.parametrize("name", UNKNOWN)
 @pytest.mark.parametrize("call", QUERIES)
-def test_queries(service: Service, callers: Dict[str, Caller], call: str, name: str) -> None:
+def test_queries(service: Service, callers: dict[str, Caller], call: str, name: str) -> None:
     refused_query(service, callers[name], QUERIES[call], GET_FAILED)
 
 
-@pytest.mark.parametrize("call", {**READS, **QUERIES})
-def test_reads_of_a_reader(service: Service, callers: Dict[str, Caller], call: str) -> None:
+@pytest.mark.parametrize("call", [*READS, *QUERIES])
+def test_reads_of_a_reader(service: Service, callers: dict[str, Caller], call: str) -> None:
     token = callers[READER].token
     assert token is not None
-    found = {**READS, **QUERIES}[call](service.url, token)
+    found = (READS | QUERIES)[call](service.url, token)
     if call == "get_timeseries_values":
         assert found == []
     else:
@@ -472,19 +472,19 @@ def test_reads_of_a_reader(service: Service, callers: Dict[str, Caller], call: s
 
 @pytest.mark.parametrize("name", REFUSED)
 @pytest.mark.parametrize("call", EMITS)
-def test_emits(service: Service, callers: Dict[str, Caller], call: str, name: str) -> None:
+def test_emits(service: Service, callers: dict[str, Caller], call: str, name: str) -> None:
     refused_query(service, callers[name], EMITS[call], EMIT_FAILED)
 
 
 @pytest.mark.parametrize("name", REFUSED)
 @pytest.mark.parametrize("call", DELETES)
-def test_deletes(service: Service, callers: Dict[str, Caller], call: str, name: str) -> None:
+def test_deletes(service: Service, callers: dict[str, Caller], call: str, name: str) -> None:
     refused_query(service, callers[name], DELETES[call], GET_FAILED)
 
 
 @pytest.mark.parametrize("name", REFUSED)
 @pytest.mark.parametrize("call", SDK)
-def test_sdk(service: Service, callers: Dict[str, Caller], call: str, name: str) -> None:
+def test_sdk(service: Service, callers: dict[str, Caller], call: str, name: str) -> None:
     if name == READER:
         refused_query(service, callers[name], SDK[call], EMIT_FAILED)
     else:
@@ -493,7 +493,7 @@ def test_sdk(service: Service, callers: Dict[str, Caller], call: str, name: str)
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_an_entity_that_was_read_before(
-    service: Service, callers: Dict[str, Caller], name: str
+    service: Service, callers: dict[str, Caller], name: str
 ) -> None:
     table = sdk(service.url, service.token).entities.get(TABLE)
     assert isinstance(table, Dataset)
@@ -505,7 +505,7 @@ def test_an_entity_that_was_read_before(
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_connections_can_be_tested_by_everybody(
-    service: Service, callers: Dict[str, Caller], name: str
+    service: Service, callers: dict[str, Caller], name: str
 ) -> None:
     token = callers[name].token
     DatahubRestEmitter(service.url, token).test_connection()

@@ -1,11 +1,12 @@
 """The client's `DataHubClient`."""
 
-from typing import Iterator
+from collections.abc import Iterator
 
 import pytest
 from datahub.errors import ItemNotFoundError, SdkUsageError
 from datahub.sdk import Chart, DataHubClient, Dataset
 from datahub.specific.dataset import DatasetPatchBuilder
+
 from service import Service
 
 

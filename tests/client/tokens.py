@@ -8,12 +8,11 @@ import sqlite3
 import time
 import uuid
 from pathlib import Path
-from typing import Dict
 
 HOUR = 3600
 
 
-def secrets(data: Path) -> Dict[str, str]:
+def secrets(data: Path) -> dict[str, str]:
     """The signing key and the salt of a service."""
     lines = (data / "secrets.env").read_text().splitlines()
     values = dict(line.split("=", 1) for line in lines)

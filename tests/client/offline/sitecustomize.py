@@ -51,5 +51,5 @@ def connect_ex(sock: socket.socket, address: Any) -> int:
 
 
 socket.getaddrinfo = getaddrinfo
-socket.socket.connect = connect  # type: ignore[method-assign]
-socket.socket.connect_ex = connect_ex  # type: ignore[method-assign]
+socket.socket.connect = connect  # type: ignore
+socket.socket.connect_ex = connect_ex  # type: ignore
