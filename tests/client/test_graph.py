@@ -105,7 +105,7 @@ def test_non_ascii_urns_of_a_batch(service: Service, emitter: DatahubRestEmitter
 
 
 def test_a_large_batch_goes_in_one_request(service: Service, emitter: DatahubRestEmitter) -> None:
-    # Just what the client puts into one request at most, which is more than servers take by default.
+    # The most that the client puts into one request, which is more than servers take by default.
     each = urn(f"large_{emitter._openapi_ingestion}")
     text = "x" * 14_500_000
     emitter.emit_mcps([properties(each, text)])
