@@ -200,15 +200,14 @@ def test_graphql_runs_an_operation_by_name(datahub: Datahub) -> None:
 
 
 def operations(listing: str, of: str) -> list[str]:
-    """The operations of a kind in what `--list-operations` prints."""
-    lines = listing.splitlines()
-    after = lines[lines.index(f"{of}:") + 1 :]
-    names = []
-    for line in after:
-        if not line.startswith("  - "):
-            break
-        names.append(line[4:].split(":")[0])
-    return names
+    """The operations of a kind in what `--list-operations` prints: a paragraph for each kind, with
+    descriptions that may have several lines."""
+    for paragraph in listing.split("\n\n"):
+        title, *lines = paragraph.strip().splitlines()
+        if title == f"{of}:":
+            names = [line.removeprefix("  - ") for line in lines if line.startswith("  - ")]
+            return [name.split(":")[0] for name in names]
+    raise AssertionError(f"no {of} in {listing}")
 
 
 def test_graphql_lists_and_describes_operations(datahub: Datahub) -> None:

@@ -265,7 +265,7 @@ def test_search(graph: DataHubGraph) -> None:
     everything = found(entity_types=["dataset"])
     assert {here, there} <= set(everything) and gone not in everything
     # In pages, none of them twice.
-    assert found(entity_types=["dataset"], batch_size=2) == everything
+    assert found(entity_types=["dataset"], batch_size=50) == everything
 
 
 def test_graphql(graph: DataHubGraph) -> None:
