@@ -56,8 +56,14 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         _counts["passed"] += 1
 
 
+def pytest_sessionfinish(exitstatus: int) -> None:
+    """Counts a suite that did not get to its end as one more failure."""
+    if exitstatus != 0 and not _counts["failed"]:
+        _counts["failed"] += 1
+
+
 def pytest_unconfigure() -> None:
     """Says the result as cargo does."""
-    verdict = "ok" if _counts["passed"] and not _counts["failed"] else "FAILED"
+    verdict = "FAILED" if _counts["failed"] else "ok"
     counts = "; ".join(f"{number} {name}" for name, number in _counts.items())
     print(f"test result: {verdict}. {counts}")
