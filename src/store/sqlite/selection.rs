@@ -45,11 +45,14 @@ impl<'a> Whose<'a> {
         match filter {
             TokenFilter::Owner(urns) => only(urns.iter().map(|urn| urn.as_str())).map(Self::Owner),
             TokenFilter::Actor(urns) => only(urns.iter().map(|urn| urn.as_str())).map(Self::Actor),
-            TokenFilter::Text { field, test: TextTest::Equals, value } => match field {
-                TokenTextField::Owner => Some(Self::Owner(value)),
-                TokenTextField::Actor => Some(Self::Actor(value)),
-                _ => None,
-            },
+            // The empty text is nobody's urn. Among the counts that are kept it stands for anybody.
+            TokenFilter::Text { field, test: TextTest::Equals, value } if !value.is_empty() => {
+                match field {
+                    TokenTextField::Owner => Some(Self::Owner(value)),
+                    TokenTextField::Actor => Some(Self::Actor(value)),
+                    _ => None,
+                }
+            }
             TokenFilter::AnyOf(filters) => {
                 let mut filters = filters.iter().map(Self::of);
                 let first = filters.next()??;
@@ -161,6 +164,8 @@ mod tests {
             two(),
             named(),
             folded,
+            TokenFilter::text(TokenTextField::Owner, TextTest::Equals, ""),
+            TokenFilter::text(TokenTextField::Actor, TextTest::Equals, ""),
             TokenFilter::Owner(vec![]),
             TokenFilter::Not(Box::new(owner("alice"))),
             TokenFilter::Has(TokenOptional::ExpiresAt),
