@@ -54,43 +54,37 @@ impl Refused {
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let detail = self.to_string();
-        let (status, code) = match self {
+        let code = match self {
             // Those that the crate has a word for, it answers itself.
             Self::Unauthorized(error) => return error.into_response(),
             Self::NoLonger(rejection) => return rejection.into_response(),
-            Self::BadRequest(_) => {
-                return Rejection::new(RejectionCode::BadRequest, detail).into_response();
-            }
+            Self::Forbidden(_) => return forbidden(&detail),
+            Self::Body(status, _) => match status {
+                StatusCode::PAYLOAD_TOO_LARGE => RejectionCode::PayloadTooLarge,
+                StatusCode::UNSUPPORTED_MEDIA_TYPE => RejectionCode::UnsupportedMediaType,
+                _ => RejectionCode::BadRequest,
+            },
+            Self::BadRequest(_) => RejectionCode::BadRequest,
+            Self::NotFound(_) | Self::Absent(_) => RejectionCode::NotFound,
+            Self::Conflict(_) | Self::Raced(_) => RejectionCode::Conflict,
             Self::Store(error) => {
                 tracing::error!(error = chain(&error), "a store failed");
-                return Rejection::new(RejectionCode::Unavailable, detail).into_response();
+                RejectionCode::Unavailable
             }
-            Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
-            Self::NotFound(_) | Self::Absent(_) => (StatusCode::NOT_FOUND, "not_found"),
-            Self::Conflict(_) | Self::Raced(_) => (StatusCode::CONFLICT, "conflict"),
-            Self::Body(status, _) => (status, code_of(status)),
         };
-        problem(status, code, &detail)
+        Rejection::new(code, detail).into_response()
     }
 }
 
-fn code_of(status: StatusCode) -> &'static str {
-    match status {
-        StatusCode::PAYLOAD_TOO_LARGE => "body_too_large",
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => "unsupported_media_type",
-        StatusCode::REQUEST_TIMEOUT => "timeout",
-        _ => "bad_request",
-    }
-}
-
-/// An answer in the form of the crate's own.
-pub(crate) fn problem(status: StatusCode, code: &str, detail: &str) -> Response {
+/// What no privilege would help with, in the form of the crate's own answers.
+fn forbidden(detail: &str) -> Response {
+    let status = StatusCode::FORBIDDEN;
     let body = json!({
         "type": "about:blank",
         "title": status.canonical_reason().unwrap_or_default(),
         "status": status.as_u16(),
         "detail": detail,
-        "code": code,
+        "code": "forbidden",
         "message": detail,
         "exceptionClass": "com.linkedin.restli.server.RestLiServiceException",
     });

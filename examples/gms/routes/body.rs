@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tower_pat::{Authentication, Authenticator};
 
+use super::BODY_LIMIT;
 use crate::refused::Refused;
 
 /// A body that is JSON, and who sent it, as of when it was here.
@@ -43,9 +44,15 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
         let bytes = tokio::time::timeout(BODY_TIME, bytes)
             .await
             .map_err(|_| {
-                Refused::Body(StatusCode::REQUEST_TIMEOUT, "the body took too long".to_owned())
+                Refused::Body(StatusCode::BAD_REQUEST, "the body took too long".to_owned())
             })?
-            .map_err(|rejection| Refused::Body(rejection.status(), rejection.body_text()))?;
+            .map_err(|rejection| match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => {
+                    let text = format!("the body is longer than {BODY_LIMIT} bytes");
+                    Refused::Body(StatusCode::PAYLOAD_TOO_LARGE, text)
+                }
+                status => Refused::Body(status, rejection.body_text()),
+            })?;
         let auth = match head.extensions.get::<Authenticator>() {
             Some(authenticator) => {
                 let auth = authenticator.authenticate(&head).await;

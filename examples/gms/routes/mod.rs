@@ -13,7 +13,7 @@ mod scroll;
 use axum::{
     Extension, Json, Router,
     extract::{DefaultBodyLimit, Request},
-    http::{StatusCode, Uri, header::AUTHORIZATION},
+    http::{Uri, header::AUTHORIZATION},
     routing::{get, post},
 };
 use serde_json::{Value, json};
@@ -22,10 +22,12 @@ use tower_http::{
     sensitive_headers::SetSensitiveRequestHeadersLayer,
     trace::{DefaultMakeSpan, DefaultOnResponse, TraceLayer},
 };
-use tower_pat::{AuthenticateLayer, Authenticator, access::Access, rest::RestService};
+use tower_pat::{
+    AuthenticateLayer, Authenticator, Rejection, access::Access, rejection::RejectionCode,
+};
 use tracing::Level;
 
-use crate::{refused::problem, service::MetadataService};
+use crate::service::MetadataService;
 
 /// Everything behind the layer but `/health` and `/config`.
 pub(crate) fn app(
@@ -46,8 +48,7 @@ pub(crate) fn app(
         .route("/entities/", post(entities::entities_action))
         .route("/entities/{*urn}", get(restli::snapshot))
         .route("/entitiesV2/{*urn}", get(restli::entity))
-        .route_service("/api/graphql", graphql::service(service.clone(), access.clone()))
-        .nest_service("/pat", RestService::new(access).public_path("/pat"))
+        .route_service("/api/graphql", graphql::service(service.clone(), access))
         .route("/runs", post(runs::runs_action))
         .route("/runs/", post(runs::runs_action))
         .route("/openapi/v3/entity/scroll", post(scroll::scroll))
@@ -64,14 +65,14 @@ pub(crate) fn app(
                 .patch(openapi::patch_aspect)
                 .delete(openapi::delete),
         )
-        .fallback(async || problem(StatusCode::NOT_FOUND, "not_found", "there is no such path"))
+        .fallback(async || Rejection::new(RejectionCode::NotFound, "there is no such path"))
         .method_not_allowed_fallback(async || {
-            let status = StatusCode::METHOD_NOT_ALLOWED;
-            problem(status, "method_not_allowed", "the path does not have this method")
+            let detail = "the path does not have this method";
+            Rejection::new(RejectionCode::MethodNotAllowed, detail)
         })
         .with_state(service)
         // DataHub's client sends up to 15 MiB at once.
-        .layer(DefaultBodyLimit::max(16 * 1024 * 1024))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(Extension(authenticator.clone()))
         .layer(AuthenticateLayer::new(authenticator).exclude(["/health", "/config"]))
         .layer(trace)
@@ -107,6 +108,8 @@ fn one_slash(mut request: Request) -> Request {
     }
     request
 }
+
+const BODY_LIMIT: usize = 16 * 1024 * 1024;
 
 /// The version of DataHub whose API this is a part of.
 const VERSION: &str = "1.7.0";
