@@ -67,7 +67,7 @@ pub(crate) struct Slice<'a> {
     pub(crate) skip: usize,
     /// At most so many.
     pub(crate) count: usize,
-    /// Whether it is asked how many there are, from the first to the last.
+    /// Whether it is asked how many there are on all pages.
     pub(crate) total: bool,
 }
 
@@ -77,7 +77,7 @@ pub(crate) struct Hits {
     pub(crate) urns: Vec<Urn>,
     /// Where the next page begins, if there is one.
     pub(crate) next: Option<String>,
-    /// How many there are behind `after`, if that was asked.
+    /// How many there are on all pages, if that was asked.
     pub(crate) total: usize,
 }
 
@@ -94,7 +94,9 @@ impl Search {
         }
         let types = self.type_names();
         let mut hits = Hits::default();
-        let mut after = slice.after.to_owned();
+        // How many there are is the same on every page.
+        let mut after = if slice.total { String::new() } else { slice.after.to_owned() };
+        let mut skipped = 0;
         let mut is_full = false;
         loop {
             let candidates = service.entities.candidates(&types, &after, CHUNK).await?;
@@ -111,7 +113,11 @@ impl Search {
                     continue;
                 }
                 hits.total += 1;
-                if hits.total <= slice.skip {
+                if urn.as_str() <= slice.after {
+                    continue;
+                }
+                if skipped < slice.skip {
+                    skipped += 1;
                     continue;
                 }
                 if hits.urns.len() < slice.count {

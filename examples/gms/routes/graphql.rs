@@ -241,7 +241,7 @@ struct ScrollResults {
     next_scroll_id: Option<String>,
     /// How many are on this page.
     count: i32,
-    /// How many there are from the beginning of this page on.
+    /// How many there are.
     total: i32,
     /// What was found.
     search_results: Vec<SearchResult>,

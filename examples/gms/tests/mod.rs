@@ -41,7 +41,8 @@ type TestResult = Result<(), Box<dyn Error>>;
 const ORDERS: &str = "urn:li:dataset:(urn:li:dataPlatform:hive,db.orders,PROD)";
 
 /// A service with `datahub` (root), `admin` (role), `owner` (of the dataset orders), `plain`, and
-/// `keeper`, who may update users and nothing else.
+/// `keeper`, who may update users and nothing else; and `watcher`, by whom it is seen that policies
+/// have come.
 struct Gms {
     app: Router,
     service: MetadataService,
@@ -56,7 +57,7 @@ impl Gms {
         let service = MetadataService::open(folder.path(), &config).await?;
         root::set_up(&service, false, "127.0.0.1:1".parse()?, &mut Vec::new()).await?;
         let mut tokens = Vec::new();
-        for name in ["datahub", "admin", "owner", "plain", "keeper"] {
+        for name in ["datahub", "admin", "owner", "plain", "keeper", "watcher"] {
             let user = Urn::corpuser(name)?;
             service.store.create_user(&user).await?;
             let lifetime = AccessTokenDuration::OneHour.lifetime();
@@ -165,14 +166,14 @@ impl Gms {
         let stored = self.service.store.policies().await?.len();
         let marker = format!("urn:li:tag:marker{stored}");
         let mut policies = policies.to_vec();
-        let mut mark = may("plain", &["DELETE_ENTITY"], only(&[&marker]));
+        let mut mark = may("watcher", &["DELETE_ENTITY"], only(&[&marker]));
         mark.urn = Urn::of("dataHubPolicy", &format!("marker{stored}"))?;
         policies.push(mark);
         self.service.store.put_policies(&policies).await?;
         let path = format!("tag/{marker}");
         // How late a policy may be is tested elsewhere; here it only has to come.
         for _ in 0..1_000 {
-            if self.delete("plain", &path).await?.status == 404 {
+            if self.delete("watcher", &path).await?.status == 404 {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -81,6 +81,11 @@ async fn a_patch_of_tags_asks_for_the_tags_that_come_or_go() -> TestResult {
     let batch =
         json!([patch("globalTags", tag("add", "pii")), patch("globalTags", tag("remove", "pii")),]);
     gms.propose_all("plain", batch).await?.is(403)?;
+    let last_is_allowed = json!([
+        patch("globalTags", tag("add", "pii")),
+        patch("globalTags", tag("remove", "public")),
+    ]);
+    gms.propose_all("plain", last_is_allowed).await?.is(403)?;
     let whole = json!({ "tags": [{ "tag": "urn:li:tag:public" }] });
     let batch = json!([
         proposal(ORDERS, "globalTags", whole.clone()),

@@ -99,6 +99,7 @@ async fn pages_follow_one_another_to_the_end() -> TestResult {
         let path = format!("{SCROLL}?count=2&scrollId={from}");
         let body = json!({ "entities": ["dataset", "chart", "tag"] });
         let page = gms.send("plain", Method::POST, &path, &body).await?.is(200)?;
+        assert_eq!(page["totalCount"], 4);
         seen.extend(urns(&page));
         match page["scrollId"].as_str() {
             Some(next) => from = next.replace('(', "%28"),
