@@ -5,12 +5,8 @@ use serde_json::Value;
 use tower_pat::{actor::Urn, policy::ChangeType};
 
 use crate::{
-    change::Change,
-    entities::SystemMetadata,
-    refused::Refused,
-    registry::{EntityType, Home},
-    service::MetadataService,
-    target::Target,
+    change::Change, entities::SystemMetadata, refused::Refused, registry::EntityType,
+    service::MetadataService, target::Target,
 };
 
 /// What names an entity. A name that is no entry of a list stays: without the dataset that it is
@@ -54,7 +50,7 @@ impl References {
         for (referrer, name, mut value) in service.entities.mentions(urn.as_str()).await? {
             let Some(entity_type) = EntityType::find(referrer.entity_type()) else { continue };
             let Some(aspect) = entity_type.aspect(&name) else { continue };
-            if entity_type.home(aspect) != Home::Entities || referrer == *urn {
+            if referrer == *urn {
                 continue;
             }
             let mut places = Vec::new();

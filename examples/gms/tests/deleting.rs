@@ -111,3 +111,19 @@ async fn references_to_tags_ask_for_the_tags() -> TestResult {
     assert_eq!(gms.value(ORDERS, "globalTags").await?, tagged);
     Ok(())
 }
+
+#[tokio::test]
+async fn what_was_written_since_a_reference_was_found_is_not_overwritten() -> TestResult {
+    let gms = Gms::new().await?;
+    let tags = |names: &[&str]| {
+        let tags: Vec<Value> = names.iter().map(|name| json!({ "tag": name })).collect();
+        proposal(ORDERS, "globalTags", json!({ "tags": tags }))
+    };
+    let pii: Urn = "urn:li:tag:pii".parse()?;
+    gms.propose("datahub", tags(&["urn:li:tag:pii"])).await?.is(200)?;
+    let references = crate::references::References::find(&gms.service, &pii).await?;
+    gms.propose("datahub", tags(&["urn:li:tag:pii", "urn:li:tag:new"])).await?.is(200)?;
+    let batch = crate::batch::Batch::new(&gms.service, references.changes()?).await;
+    assert!(matches!(batch, Err(crate::refused::Refused::Raced(_))), "{batch:?}");
+    Ok(())
+}
