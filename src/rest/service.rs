@@ -248,7 +248,7 @@ where
     body::check_content_type(headers, "application/json")?;
     let bytes = body::read(headers, body, LIMIT).await?;
     // What serde says names fields and positions, and quotes values: nothing here is a secret.
-    serde_json::from_slice(&bytes).map_err(bad_request)
+    serde_json::from_slice(&bytes).map_err(|error| bad_request(error.to_string()))
 }
 
 async fn form<B>(headers: &HeaderMap, body: B) -> Result<Bytes, Rejection>

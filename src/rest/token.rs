@@ -1,6 +1,6 @@
 //! Tokens as JSON, and the questions about them.
 
-use std::{str::FromStr, time::Duration};
+use std::{borrow::Cow, str::FromStr, time::Duration};
 
 use form_urlencoded::parse;
 use serde::{Deserialize, Serialize};
@@ -32,7 +32,9 @@ impl NewToken {
     pub(super) fn request(self, caller: &Urn) -> Result<CreateToken, Rejection> {
         let lifetime = match (self.duration, self.duration_iso) {
             (Some(duration), None) => duration.lifetime(),
-            (None, Some(text)) => Lifetime::from_str(&text).map_err(bad_request)?,
+            (None, Some(text)) => {
+                Lifetime::from_str(&text).map_err(|error| bad_request(error.to_string()))?
+            }
             _ => {
                 return Err(bad_request(
                     "exactly one of duration and durationIso says how long the token is good",
@@ -176,6 +178,6 @@ pub(super) fn query(text: &str, caller: &Urn, now: Timestamp) -> Result<TokenQue
 const PARAMETERS: [&str; 9] =
     ["start", "count", "owner", "actor", "all", "name", "status", "sort", "order"];
 
-pub(super) fn bad_request(detail: impl ToString) -> Rejection {
-    Rejection::new(RejectionCode::BadRequest, detail.to_string())
+pub(super) fn bad_request(detail: impl Into<Cow<'static, str>>) -> Rejection {
+    Rejection::new(RejectionCode::BadRequest, detail)
 }

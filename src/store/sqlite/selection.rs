@@ -1,6 +1,9 @@
 //! Whose tokens a query is about, which decides by what index they are found.
 
-use crate::token_service::{TextTest, TokenFilter, TokenQuery, TokenTextField};
+use crate::{
+    actor::Urn,
+    token_service::{TextTest, TokenFilter, TokenQuery, TokenTextField},
+};
 
 /// The conditions of a query: whose tokens, and what else must hold.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,8 +46,8 @@ impl<'a> Whose<'a> {
     /// Whose tokens meet the condition, if that is all that it is about.
     fn of(filter: &'a TokenFilter) -> Option<Self> {
         match filter {
-            TokenFilter::Owner(urns) => only(urns.iter().map(|urn| urn.as_str())).map(Self::Owner),
-            TokenFilter::Actor(urns) => only(urns.iter().map(|urn| urn.as_str())).map(Self::Actor),
+            TokenFilter::Owner(urns) => only(urns.iter().map(Urn::as_str)).map(Self::Owner),
+            TokenFilter::Actor(urns) => only(urns.iter().map(Urn::as_str)).map(Self::Actor),
             // The empty text is nobody's urn. Among the counts that are kept it stands for anybody.
             TokenFilter::Text { field, test: TextTest::Equals, value } if !value.is_empty() => {
                 match field {
@@ -109,7 +112,7 @@ fn only<'a>(mut values: impl Iterator<Item = &'a str>) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{actor::Urn, token_service::TokenOptional};
+    use crate::token_service::TokenOptional;
 
     const ALICE: &str = "urn:li:corpuser:alice";
 

@@ -19,7 +19,7 @@ use super::{at, id, record, user};
 
 #[derive(Debug, Clone)]
 enum Step {
-    Insert(TokenRecord),
+    Insert(Box<TokenRecord>),
     Import(Vec<TokenRecord>),
     Revoke(u64),
     AddRule(RuleScope, i64),
