@@ -101,5 +101,5 @@ pub use self::{
     policies::{PolicyPage, PolicyQuery, Roles},
     roles::{Role, RolePage, RoleQuery},
     service::Access,
-    tokens::{CreateToken, TokensOf},
+    tokens::{CreateToken, RevokedByText, TokensOf},
 };

@@ -58,6 +58,8 @@ operations! {
         Introspect { actor: &'a Urn, owner: Option<&'a Urn> },
         /// Revoke a token; without a record, one that does not exist.
         RevokeToken { record: Option<&'a TokenRecord> },
+        /// Revoke the token whose text is at hand.
+        RevokeTokenByText,
         /// Revoke all tokens of somebody.
         RevokeTokens { whose: &'a TokensOf },
         /// Make a service account.
@@ -187,7 +189,8 @@ impl Rules {
             | Op::ListGroups
             | Op::SuspendUser
             | Op::DebugAccess => manages_users(auth),
-            Op::ReadCurrentToken | Op::ListRoles => true,
+            // Who has the text could use the token, and with it revoke it.
+            Op::ReadCurrentToken | Op::RevokeTokenByText | Op::ListRoles => true,
         }
     }
 

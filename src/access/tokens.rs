@@ -67,6 +67,18 @@ pub enum TokensOf {
     Actor(Urn),
 }
 
+/// What came of revoking a token by its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RevokedByText {
+    /// It is revoked.
+    Revoked,
+    /// There was nothing to revoke: it is no token of this deployment, or was revoked before.
+    NotActive,
+    /// It is good and stays so: it is of version 1, and so not stored.
+    NotStored,
+}
+
 /// Tokens (DataHub: `createAccessToken` and its kin).
 impl Access {
     /// Makes a token, whose owner is the caller.
@@ -237,6 +249,30 @@ impl Access {
             Ok(())
         } else {
             Err(AccessError::NothingToRevoke)
+        }
+    }
+
+    /// Revokes the token with this text (RFC 7009), for everybody: who has the text could use the
+    /// token, and with it revoke it. So whoever finds a token somewhere can end it.
+    ///
+    /// # Errors
+    ///
+    /// [`AccessError::Unavailable`] if it cannot be done now.
+    pub async fn revoke_token_by_text(
+        &self,
+        caller: &Caller,
+        text: &str,
+    ) -> Result<RevokedByText, AccessError> {
+        let auth = self.parts().permit(caller, Operation::RevokeTokenByText).await?;
+        let tokens = &self.parts().tokens;
+        // The id is a hash of the whole text, so nobody names a token by it who has not the text.
+        if tokens.revoke(&tokens.id_of(text), auth.actor().urn()).await? {
+            return Ok(RevokedByText::Revoked);
+        }
+        match tokens.verify(text).await {
+            Ok(_) => Ok(RevokedByText::NotStored),
+            Err(VerifyError::Store(error)) => Err(error.into()),
+            Err(_) => Ok(RevokedByText::NotActive),
         }
     }
 

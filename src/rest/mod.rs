@@ -10,7 +10,7 @@
 //! | `DELETE /tokens/self` | revokes the token of this request | 204 |
 //! | `POST /introspect` | whether a token is good ([RFC 7662]) | 200 |
 //! | `POST /revoke` | revokes a token by its text ([RFC 7009]) | 200 |
-//! | `GET /openapi.json` | all this as an OpenAPI document, [`OPENAPI`] | 200 |
+//! | `GET /openapi.json` | all this as an OpenAPI document | 200 |
 //!
 //! [`RestService`] decides nothing itself: it is a face of [`Access`](crate::access::Access), which
 //! says who may. It needs an [`AuthenticateLayer`](crate::AuthenticateLayer) in front; nothing of it
@@ -50,5 +50,6 @@ mod token;
 
 pub use self::service::RestService;
 
-/// The OpenAPI 3.1 document of this API, as `GET /openapi.json` answers.
+/// The OpenAPI 3.1 document of this API. `GET /openapi.json` answers it with the `servers` that
+/// [`RestService::public_path`] says.
 pub const OPENAPI: &str = include_str!("openapi.json");

@@ -12,7 +12,7 @@ use crate::{
     actor::Urn,
     clock::Timestamp,
     rejection::{ProblemBody, Rejection, RejectionBody},
-    token::TokenType,
+    token::{TokenRecord, TokenType},
     token_service::ActiveToken,
 };
 
@@ -28,8 +28,17 @@ pub(super) fn token(form: &[u8]) -> Result<Zeroizing<String>, Rejection> {
 }
 
 /// The problem document, and OAuth's members of an error (RFC 6749 section 5.2) besides.
-#[derive(Debug)]
-pub(super) struct OAuthBody;
+#[derive(Debug, Default)]
+pub(super) struct OAuthBody {
+    error: Option<&'static str>,
+}
+
+impl OAuthBody {
+    /// With this `error`, whatever the status says.
+    pub(super) fn with_error(error: &'static str) -> Self {
+        Self { error: Some(error) }
+    }
+}
 
 impl RejectionBody for OAuthBody {
     fn body(&self, rejection: &Rejection) -> (HeaderValue, Bytes) {
@@ -37,13 +46,13 @@ impl RejectionBody for OAuthBody {
         let Ok(mut problem) = serde_json::from_slice::<Map<String, Value>>(&bytes) else {
             return (content_type, bytes);
         };
-        let error = match rejection.status().as_u16() {
+        let error = self.error.unwrap_or(match rejection.status().as_u16() {
             401 => "invalid_token",
             403 => "insufficient_scope",
             503 => "temporarily_unavailable",
             500 => "server_error",
             _ => "invalid_request",
-        };
+        });
         problem.insert("error".to_owned(), error.into());
         problem.insert("error_description".to_owned(), rejection.detail().into());
         (content_type, Value::Object(problem).to_string().into())
@@ -86,10 +95,9 @@ impl<'a> Introspection<'a> {
         let Some(token) = token else { return Self::default() };
         let record = token.record.as_ref();
         let seconds = |time: Timestamp| time.as_millis().div_euclid(1_000);
-        let end = match record {
-            Some(record) => record.ends_at(),
-            None => token.claims.expires_at,
-        };
+        // A DataHub's record may end a little later than its token.
+        let ends = [record.and_then(TokenRecord::ends_at), token.claims.expires_at];
+        let end = ends.into_iter().flatten().min();
         let known = Known {
             token_type: "Bearer",
             sub: token.actor.urn(),

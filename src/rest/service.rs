@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, reques
 use http_body::Body;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value, json};
 use tower_service::Service;
 
 use super::{
@@ -18,7 +19,7 @@ use super::{
     token::{self, CreatedToken, NewToken, Token, TokenPage, bad_request},
 };
 use crate::{
-    access::{Access, AccessError, Caller},
+    access::{Access, AccessError, Caller, RevokedByText},
     actor::Urn,
     backend::BoxFuture,
     body::{self, AnswerBody, BoxError},
@@ -46,7 +47,7 @@ impl RestService {
             access,
             public_path: Arc::default(),
             refusals: Refusals::default(),
-            oauth_refusals: Refusals::default().body(OAuthBody),
+            oauth_refusals: Refusals::default().body(OAuthBody::default()),
         }
     }
 
@@ -121,7 +122,7 @@ impl RestService {
             Ok(Route::RevokeToken(id)) => self.revoke(caller, id).await,
             Ok(Route::Introspect) => self.introspect(caller, &form(headers, body).await?).await,
             Ok(Route::Revoke) => self.revoke_by_text(caller, &form(headers, body).await?).await,
-            Ok(Route::Document) => Ok(answer(StatusCode::OK, OPENAPI.into())),
+            Ok(Route::Document) => Ok(answer(StatusCode::OK, self.document())),
             Err(no_route) => Err(no_route.into()),
         }
     }
@@ -170,6 +171,19 @@ impl RestService {
         ))
     }
 
+    /// The document, with where its paths begin.
+    fn document(&self) -> Bytes {
+        let servers =
+            json!([{ "url": if self.public_path.is_empty() { "/" } else { &*self.public_path } }]);
+        match serde_json::from_str::<Map<String, Value>>(OPENAPI) {
+            Ok(mut document) => {
+                document.insert("servers".to_owned(), servers);
+                Value::Object(document).to_string().into()
+            }
+            Err(_) => OPENAPI.into(),
+        }
+    }
+
     fn token(&self, record: &TokenRecord) -> Response<AnswerBody> {
         json_answer(StatusCode::OK, &Token::new(record, self.access.now()))
     }
@@ -202,20 +216,18 @@ impl RestService {
         form: &[u8],
     ) -> Result<Response<AnswerBody>, Rejection> {
         let text = oauth::token(form)?;
-        let id = self.access.token_id(&text);
-        match self.access.revoke_token(caller, &id).await {
-            Ok(()) => {}
-            Err(AccessError::NothingToRevoke | AccessError::Forbidden { .. }) => {
-                // Only a token of version 1 is good without being stored.
-                if self.access.introspect(caller, &text).await?.is_some() {
-                    return Err(bad_request("this token is not stored, so it cannot be revoked"));
-                }
+        match self.access.revoke_token_by_text(caller, &text).await? {
+            // RFC 7009 section 2.2: what is not good is what was wanted.
+            RevokedByText::Revoked | RevokedByText::NotActive => {
+                Ok(answer(StatusCode::OK, Bytes::new()))
             }
-            Err(error) => return Err(error.into()),
+            // Saying 200 to the one token that goes on working would be a lie.
+            _ => {
+                let body = OAuthBody::with_error("unsupported_token_type");
+                let rejection = bad_request("this token is not stored, so it cannot be revoked");
+                Ok(body::refuse(&self.refusals.clone().body(body), &rejection))
+            }
         }
-        // RFC 7009 section 2.2: what is not good is what was wanted. Whose token it is, or whether
-        // there is one, is nobody else's business.
-        Ok(answer(StatusCode::OK, Bytes::new()))
     }
 }
 
@@ -247,8 +259,14 @@ where
 {
     body::check_content_type(headers, "application/json")?;
     let bytes = body::read(headers, body, LIMIT).await?;
-    // What serde says names fields and positions, and quotes values: nothing here is a secret.
-    serde_json::from_slice(&bytes).map_err(|error| bad_request(error.to_string()))
+    serde_json::from_slice(&bytes).map_err(|error| {
+        // Where it is wrong, and not what stands there, which may be a token in the wrong place.
+        let (line, column) = (error.line(), error.column());
+        let what = error.to_string();
+        let what = what.split_once(" at line ").map_or(what.as_str(), |(what, _)| what);
+        let what = if what.starts_with("missing field") { what } else { "not as it should be" };
+        bad_request(format!("the body is not understood: {what}, at line {line} column {column}"))
+    })
 }
 
 async fn form<B>(headers: &HeaderMap, body: B) -> Result<Bytes, Rejection>

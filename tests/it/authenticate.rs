@@ -205,7 +205,7 @@ async fn without_enforced_existence_an_unknown_actor_may_act() {
     assert_eq!(strict.answer(token.expose()).await.code(), "actor_inactive");
 }
 
-fn stateless(token_type: TokenType) -> String {
+pub fn stateless(token_type: TokenType) -> String {
     stateless_for("alice", token_type)
 }
 

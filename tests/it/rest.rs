@@ -10,14 +10,19 @@ use tower_pat::{
     Privilege,
     access::Access,
     actor::DirectoryStore,
+    config::ConfigBuilder,
     policy::{PolicyStore, default_policies},
     rest::{OPENAPI, RestService},
+    token::TokenType,
 };
 
 #[cfg(feature = "sqlite")]
 use tower_pat::store::SqliteStore;
 
-use crate::support::{Answer, IntoAnswer, World, config, user};
+use crate::{
+    authenticate::stateless,
+    support::{Answer, IntoAnswer, World, config, user},
+};
 
 /// A world with DataHub's default policies, in which `datahub` is root and everybody may make tokens.
 struct Api {
@@ -29,13 +34,16 @@ struct Api {
 
 impl Api {
     async fn new() -> Self {
-        let world = World::new().await;
+        Self::with(config()).await
+    }
+
+    async fn with(config: ConfigBuilder) -> Self {
+        let world = World::with(config).await;
         let store = &world.store.inner;
         store.create_user(&user("datahub")).await.unwrap();
         store.create_user(&user("bob")).await.unwrap();
         store.seed_policies(&default_policies()).await.unwrap();
-        let access = Access::new(&config().build().unwrap(), Arc::new(store.clone()))
-            .clock(world.clock.clone());
+        let access = Access::new(&world.config, Arc::new(store.clone())).clock(world.clock.clone());
         let service = RestService::new(access).public_path("/api/");
         let alice = world.mint_for("alice").await.token.expose().to_owned();
         let root = world.mint_for("datahub").await.token.expose().to_owned();
@@ -268,7 +276,7 @@ async fn what_is_not_understood_makes_nothing() {
         body(json!({ "durationIso": "PT1H" })),
         body(json!({ "duration": "ONE_MINUTE" })),
         body(json!({ "duration": "NO_EXPIRY" })),
-        body(json!({ "duration": null, "durationIso": "PT2H" })),
+        body(json!({ "durationIso": "PT2H" })),
         body(json!({ "name": "" })),
         body(json!({ "name": " \t" })),
         body(json!({ "name": "é".repeat(51) })),
@@ -284,7 +292,8 @@ async fn what_is_not_understood_makes_nothing() {
         body(json!({ "actor": "urn:li:corpuser:bob" })),
     ] {
         let answer = api.post(&api.root, "/tokens", &bad).await;
-        assert!(matches!(answer.status, 400 | 403), "{bad}: {}", answer.body);
+        let expected = if bad["type"] == "SERVICE_ACCOUNT" { 403 } else { 400 };
+        assert_eq!(answer.status, expected, "{bad}: {}", answer.body);
         assert!(!answer.json()["message"].as_str().unwrap().is_empty(), "{bad}");
     }
     let json = || Request::post("/tokens").header(header::CONTENT_TYPE, "application/json");
@@ -361,9 +370,49 @@ async fn who_may_not_look_at_tokens_is_told_nothing_of_others() {
     let form = format!("token={}", api.alice);
     let answer = api.form(bob, "/introspect", &form).await;
     assert_eq!((answer.status, answer.json()), (200, json!({ "active": false })));
-    let answer = api.form(bob, "/revoke", &form).await;
+}
+
+#[tokio::test]
+async fn whoever_finds_a_token_can_end_it() {
+    let api = Api::new().await;
+    let bob = api.world.mint_for("bob").await;
+    let form = format!("token={}", api.alice);
+    let answer = api.form(bob.token.expose(), "/revoke", &form).await;
     assert_eq!((answer.status, answer.body.as_str()), (200, ""));
-    assert_eq!(api.get(&api.alice, "/tokens/self").await.status, 200, "it is as it was");
+    api.world.becomes(&api.alice, 401).await;
+    // Also if nobody can use it at the moment.
+    let carol = api.world.store.inner.create_user(&user("carol")).await.unwrap();
+    assert!(carol);
+    let carols = api.world.mint_for("carol").await;
+    api.world.store.inner.set_suspended(&user("carol"), true).await.unwrap();
+    let form = format!("token={}", carols.token.expose());
+    assert_eq!(api.form(bob.token.expose(), "/revoke", &form).await.status, 200);
+    api.world.store.inner.set_suspended(&user("carol"), false).await.unwrap();
+    api.world.becomes(carols.token.expose(), 401).await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_revoked_is_not_said_to_be() {
+    let api = Api::with(config().accept_stateless(true)).await;
+    let form = format!("token={}", stateless(TokenType::Personal));
+    let answer = api.form(&api.alice, "/revoke", &form).await;
+    assert_eq!(answer.status, 400, "{}", answer.body);
+    assert_eq!(answer.json()["error"], "unsupported_token_type");
+}
+
+#[tokio::test]
+async fn what_is_sent_is_not_repeated() {
+    let api = Api::new().await;
+    for field in ["duration", "durationIso", "type", "actorUrn", "unknown"] {
+        let mut body = new("x");
+        body[field] = json!(api.alice);
+        let answer = api.post(&api.alice, "/tokens", &body).await;
+        assert_eq!(answer.status, 400, "{field}");
+        let signature = api.alice.rsplit('.').next().unwrap();
+        for window in signature.as_bytes().windows(16) {
+            assert!(!answer.body.contains(str::from_utf8(window).unwrap()), "{field}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -436,8 +485,22 @@ async fn the_document_says_what_is_there() {
     let served = api.get(&api.alice, "/openapi.json").await;
     assert_eq!(served.headers[header::CONTENT_TYPE], "application/json");
     let document: Value = serde_json::from_str(OPENAPI).unwrap();
-    assert_eq!(served.json(), document);
+    let mut expected = document.clone();
+    expected["servers"] = json!([{ "url": "/api" }]);
+    assert_eq!(served.json(), expected);
     assert_eq!(document["openapi"], "3.1.0");
+    for parameter in document["paths"]["/tokens"]["get"]["parameters"].as_array().unwrap() {
+        let name = parameter["name"].as_str().unwrap();
+        // Two of one name are refused only if the name is known.
+        let answer = api.get(&api.alice, &format!("/tokens?{name}=1&{name}=1")).await;
+        assert!(answer.json()["detail"].as_str().unwrap().contains("twice"), "{}", answer.body);
+        if let Some(most) = parameter["schema"]["maximum"].as_u64() {
+            let beyond = api.get(&api.alice, &format!("/tokens?{name}={}", most + 1)).await;
+            assert_eq!(beyond.status, 400, "{name}");
+            let answer = api.get(&api.alice, &format!("/tokens?{name}={most}")).await;
+            assert_eq!(answer.status, 200, "{name}");
+        }
+    }
 
     let mut operations = BTreeSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {

@@ -61,6 +61,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("Introspect", "of version 1, for axel", "u -- ----- -+ ++++ --- + +"),
     ("RevokeToken", "olga's for axel", "u -- ----- ++ +++- --- - +"),
     ("RevokeToken", "none", "u -- ----- -- +++- --- - +"),
+    ("RevokeTokenByText", "", "u ++ +++++ ++ ++++ +++ + +"),
     ("RevokeTokens", "that olga made", "u -- ----- +- +++- --- - +"),
     ("RevokeTokens", "that act as axel", "u -- ----- -+ +++- --- - +"),
     ("CreateServiceAccount", "", "u -- ----- -- ---- +-- - +"),
@@ -208,6 +209,7 @@ impl Targets {
             ("ReadToken", "olga's for axel") => Op::ReadToken { record: Some(&self.record) },
             ("ReadToken", "none") => Op::ReadToken { record: None },
             ("ReadCurrentToken", "") => Op::ReadCurrentToken,
+            ("RevokeTokenByText", "") => Op::RevokeTokenByText,
             ("ReadTokenByText", "") => Op::ReadTokenByText,
             ("Introspect", "olga's for axel") => {
                 Op::Introspect { actor: &self.axel, owner: Some(&self.olga) }

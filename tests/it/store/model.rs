@@ -133,7 +133,7 @@ fn queries() -> Vec<TokenQuery> {
 
 fn steps() -> impl Strategy<Value = Step> {
     prop_oneof![
-        6 => records().prop_map(Step::Insert),
+        6 => records().prop_map(|record| Step::Insert(Box::new(record))),
         2 => vec(records(), 0..4).prop_map(Step::Import),
         2 => (0..NUMBERS).prop_map(Step::Revoke),
         2 => (scopes(), 0..6_i64).prop_map(|(scope, seconds)| Step::AddRule(scope, seconds)),
