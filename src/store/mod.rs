@@ -14,8 +14,8 @@
 //!    a database it outlives a crash.
 //! 2. A change that can alter a decision is written together with its announcement in the feed, or
 //!    not at all. What makes no difference is not announced, and neither is the making of a token.
-//! 3. Rules hold also under two writers at once: an id is taken by one of them, and a token is
-//!    revoked by one of them.
+//! 3. Rules hold also under two writers at once: an id is taken by one of them, a token is revoked
+//!    by one of them, and nothing is made with a token that was revoked.
 //! 4. What is read by one call is from one point in time.
 //! 5. The text of a token is nowhere, only the hash that is its id.
 //!

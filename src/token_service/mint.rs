@@ -134,7 +134,8 @@ pub enum MintError {
     /// There are no random bytes.
     #[error(transparent)]
     Random(#[from] RandomError),
-    /// The record could not be stored, so there is no token.
+    /// The record could not be stored, so there is no token; also where the token that it was to be
+    /// made with has been revoked ([`StoreError::ParentRevoked`]).
     #[error("the token could not be stored")]
     Store(#[from] StoreError),
 }

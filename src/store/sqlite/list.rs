@@ -36,6 +36,10 @@ pub(super) async fn list(
     } else {
         number(connection, count(&selection, covered > 0)).await?
     };
+    if u64::from(query.start) >= total || query.count == 0 {
+        // Skipping all there is would find nothing.
+        return Ok(TokenPage { tokens: Vec::new(), total });
+    }
     let mut page = page(query, &selection, covered > 0);
     let rows = page.build().fetch_all(connection).await.map_err(unavailable)?;
     let mut tokens = rows.iter().map(row::token).collect::<Result<Vec<_>, _>>()?;
