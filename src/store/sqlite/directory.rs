@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use sqlx::{SqliteConnection, SqliteExecutor, sqlite::SqliteRow};
 
-use super::{SqliteStore, error::unavailable, row, write::Write};
+use super::{SqliteStore, error::unavailable, groups, row, write::Write};
 use crate::{
     actor::{
-        ActorProfile, Directory, DirectoryStore, Group, GroupKind, GroupPage, GroupQuery, Urn,
-        User, UserInfo, UserPage, UserQuery,
+        ActorProfile, Directory, DirectoryStore, GroupKind, GroupPage, GroupQuery, Urn, User,
+        UserInfo, UserPage, UserQuery,
     },
     backend::{BoxFuture, StoreError},
     clock::Timestamp,
@@ -249,46 +249,14 @@ impl DirectoryStore for SqliteStore {
     ) -> BoxFuture<'a, Result<GroupPage, StoreError>> {
         Box::pin(async move {
             let mut transaction = self.read().await?;
-            // What is looked for is chosen here: SQL knows nothing of the parts of a urn.
-            let rows =
-                sqlx::query(GROUPS).fetch_all(&mut *transaction).await.map_err(unavailable)?;
-            let mut found = Vec::new();
-            for row in &rows {
-                let urn: Urn = named(row, "memberships.group_urn")?;
-                let has_members: bool = row::value(row, "memberships.has_members")?;
-                if (has_members || is_group(&urn)) && query.matches(&urn) {
-                    found.push(urn);
-                }
-            }
-            let total = found.len().try_into().unwrap_or(u64::MAX);
-            let start = usize::try_from(query.start).unwrap_or(usize::MAX);
-            let count = usize::try_from(query.count).unwrap_or(usize::MAX);
-            let mut groups = Vec::new();
-            for urn in found.into_iter().skip(start).take(count) {
-                groups.push(group(&mut transaction, urn).await?);
-            }
-            Ok(GroupPage { groups, total })
+            groups::list(&mut transaction, query).await
         })
     }
 
     fn delete_group<'a>(&'a self, group: &'a Urn) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             let mut write = self.write().await?;
-            let left = sqlx::query("DELETE FROM memberships WHERE group_urn = ?")
-                .bind(group.as_str())
-                .execute(write.connection())
-                .await
-                .map_err(unavailable)?;
-            let mut deleted = left.rows_affected();
-            // The roles of a user are no group's, even if somebody is in a group of that name.
-            if is_group(group) {
-                let roles = sqlx::query("DELETE FROM roles WHERE holder = ?")
-                    .bind(group.as_str())
-                    .execute(write.connection())
-                    .await
-                    .map_err(unavailable)?;
-                deleted += roles.rows_affected();
-            }
+            let deleted = groups::delete(write.connection(), group).await.map_err(unavailable)?;
             write.end_with(deleted > 0, &Change::Group(group.clone())).await
         })
     }
@@ -372,20 +340,10 @@ async fn set_roles(write: &mut Write<'_>, holder: &Urn, roles: &[Urn]) -> Result
     Ok(true)
 }
 
-/// A group with what is known of it.
-async fn group(connection: &mut SqliteConnection, urn: Urn) -> Result<Group, StoreError> {
-    let mut group = Group::new(urn);
-    group.members =
-        sqlx::query_scalar("SELECT count(DISTINCT user_urn) FROM memberships WHERE group_urn = ?")
-            .bind(group.urn.as_str())
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(unavailable)?;
-    group.roles = roles_of(connection, &group.urn).await?;
-    Ok(group)
-}
-
-async fn roles_of(executor: impl SqliteExecutor<'_>, holder: &Urn) -> Result<Vec<Urn>, StoreError> {
+pub(super) async fn roles_of(
+    executor: impl SqliteExecutor<'_>,
+    holder: &Urn,
+) -> Result<Vec<Urn>, StoreError> {
     let rows = sqlx::query("SELECT role FROM roles WHERE holder = ? ORDER BY role")
         .bind(holder.as_str())
         .fetch_all(executor)
@@ -465,10 +423,3 @@ macro_rules! from_users {
 
 const COUNT_USERS: &str = from_users!("count(*)");
 const LIST_USERS: &str = concat!(from_users!("*"), " ORDER BY urn LIMIT ?3 OFFSET ?4");
-
-// Of the holders of roles, those that are no user; some may be no group either.
-const GROUPS: &str = "SELECT urn, max(has_members) AS has_members FROM (
-        SELECT DISTINCT group_urn AS urn, 1 AS has_members FROM memberships
-        UNION ALL
-        SELECT DISTINCT holder, 0 FROM roles WHERE holder NOT GLOB 'urn:li:corpuser:*'
-    ) GROUP BY urn ORDER BY urn";

@@ -4,6 +4,7 @@ mod changes;
 mod directory;
 mod error;
 mod filter;
+mod groups;
 mod list;
 mod open;
 #[cfg(test)]
