@@ -25,7 +25,7 @@ use crate::{
     epoch::Epoch,
     feed::{Change, ChangeFeed, ChangeSink, Follower, Freshness, RecentChanges},
     policy::{PolicySource, ResourceFacts},
-    token_service::{SignedToken, TokenLookup, Verification},
+    token_service::{SignedToken, Stored, TokenLookup, Verification},
 };
 
 /// Turns a request's credentials into an [`Authentication`]. Cheap to clone; see the
@@ -252,14 +252,14 @@ impl Inner {
         text: Option<Zeroizing<Box<[u8]>>>,
         start: Start,
     ) -> Result<Authentication, AuthenticateError> {
-        let record = self.verification.look_up(&*self.tokens, &token, start.now).await?;
-        let expires_at = earlier(
-            token.claims.expires_at,
-            record.as_ref().and_then(crate::token::TokenRecord::ends_at),
-        );
-        let (name, owner) = match record {
-            Some(record) => (Some(record.name), Some(record.owner)),
-            None => (None, None),
+        let stored = self.verification.look_up(&*self.tokens, &token, start.now).await?;
+        let ends_at = stored.as_ref().and_then(|stored| stored.record.ends_at());
+        let expires_at = earlier(token.claims.expires_at, ends_at);
+        let (name, owner, ancestors) = match stored {
+            Some(Stored { record, ancestors }) => {
+                (Some(record.name), Some(record.owner), ancestors)
+            }
+            None => (None, None, Box::default()),
         };
         let credential = Credential::AccessToken(AccessToken {
             id: token.id,
@@ -275,7 +275,13 @@ impl Inner {
         let entry = Entry {
             text,
             authentication: authentication.clone(),
-            subject: Subject { id: token.id, actor: token.actor, owner, key_id: token.key_id },
+            subject: Subject {
+                id: token.id,
+                actor: token.actor,
+                owner,
+                key_id: token.key_id,
+                ancestors,
+            },
             deadline,
             epoch: start.epoch,
         };

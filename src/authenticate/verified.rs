@@ -16,6 +16,7 @@ use crate::{
     clock::Monotonic,
     feed::{Change, RecentChanges},
     token::{KeyId, RuleScope, TokenId},
+    token_service::Ancestor,
 };
 
 /// Verified tokens by a seeded hash of their signatures.
@@ -74,18 +75,21 @@ pub(super) struct Subject {
     pub(super) actor: Urn,
     pub(super) owner: Option<Urn>,
     pub(super) key_id: KeyId,
+    /// What it was made with.
+    pub(super) ancestors: Box<[Ancestor]>,
 }
 
 impl Subject {
     pub(super) fn is_concerned_by(&self, change: &Change) -> bool {
-        match change {
+        let is_about_itself = match change {
             Change::Token(id) => *id == self.id,
             Change::Actor(urn) | Change::Rule(RuleScope::Actor(urn)) => *urn == self.actor,
             Change::Rule(RuleScope::Owner(urn)) => Some(urn) == self.owner.as_ref(),
             Change::Rule(RuleScope::Key(id)) => *id == self.key_id,
             // Everything else advances the epoch. These say the same for an entry in the making.
             _ => true,
-        }
+        };
+        is_about_itself || self.ancestors.iter().any(|ancestor| ancestor.is_concerned_by(change))
     }
 }
 
@@ -192,6 +196,7 @@ mod tests {
                 actor,
                 owner: None,
                 key_id: "0123456789abcdef".parse().unwrap(),
+                ancestors: Box::default(),
             },
             deadline: Monotonic::from_nanos(u64::MAX),
             epoch: 0,

@@ -10,7 +10,8 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
-    /// A token was revoked, or its record changed.
+    /// A token was revoked, and what was made with it ends too; or its record changed, or came after
+    /// those of tokens that were made with it.
     Token(TokenId),
     /// A rule now revokes what is in its scope.
     Rule(RuleScope),

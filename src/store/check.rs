@@ -4,7 +4,7 @@ use crate::{
     actor::Urn,
     backend::StoreError,
     token::TokenRecord,
-    token_service::{TokenFilter, TokenQuery},
+    token_service::{MAX_ANCESTORS, TokenFilter, TokenQuery},
 };
 
 /// Refuses a record that contradicts itself.
@@ -15,6 +15,13 @@ pub(super) fn record(record: &TokenRecord) -> Result<(), StoreError> {
         }
         _ => Ok(()),
     }
+}
+
+/// The refusal of a token that would have more ancestors than verifying looks at.
+pub(super) fn too_deep() -> StoreError {
+    StoreError::Invalid(format!(
+        "tokens are made with tokens that were made with tokens {MAX_ANCESTORS} times at most"
+    ))
 }
 
 /// Refuses a user that nobody can be: DataHub takes the id `anonymous` for nobody, and users are

@@ -42,18 +42,23 @@
 //! ```
 
 mod filter;
+mod lineage;
 mod mint;
 mod query;
 mod service;
 mod store;
 mod verify;
 
-pub(crate) use self::verify::{SignedToken, Verification};
 pub use self::{
     filter::{TextTest, TimeTest, TokenFilter, TokenOptional, TokenTextField, TokenTimeField},
+    lineage::MAX_ANCESTORS,
     mint::{MintError, MintRequest, MintedToken},
     query::{TokenPage, TokenQuery, TokenSort},
     service::{ActiveToken, TokenService},
     store::{Retention, RuleSubject, TokenLookup, TokenStore},
     verify::VerifyError,
+};
+pub(crate) use self::{
+    lineage::{Ancestor, Lineage},
+    verify::{SignedToken, Stored, Verification},
 };

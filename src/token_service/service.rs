@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::{
-    MintError, MintRequest, MintedToken, RuleSubject, TokenPage, TokenQuery, TokenStore,
+    Lineage, MintError, MintRequest, MintedToken, RuleSubject, TokenPage, TokenQuery, TokenStore,
     Verification, VerifyError,
     verify::{ANONYMOUS, DATAHUB_SYSTEM},
 };
@@ -147,9 +147,9 @@ impl TokenService {
     pub async fn verify(&self, text: &str) -> Result<ActiveToken, VerifyError> {
         let now = self.clock.now();
         let token = self.verification.check(text, now)?;
-        let record = self.verification.look_up(&*self.tokens, &token, now).await?;
+        let stored = self.verification.look_up(&*self.tokens, &token, now).await?;
         let actor = self.verification.actor(&*self.directory, &token.actor).await?;
-        Ok(ActiveToken { actor, claims: token.claims, record })
+        Ok(ActiveToken { actor, claims: token.claims, record: stored.map(|stored| stored.record) })
     }
 
     /// The id of a token's text in this deployment, whether or not there is such a token.
@@ -204,7 +204,7 @@ impl TokenService {
         }
     }
 
-    /// The record, unless its token was revoked, by itself or by a rule.
+    /// The record, unless its token was revoked, by itself, by a rule, or with what it was made with.
     pub(crate) async fn unless_revoked(
         &self,
         record: TokenRecord,
@@ -214,7 +214,13 @@ impl TokenService {
         }
         let subject = RuleSubject::new(&record.actor, Some(&record.owner), record.key_id);
         let rules = self.tokens.rules(subject).await?;
-        Ok(if rules.iter().any(|rule| rule.covers(&record)) { None } else { Some(record) })
+        if rules.iter().any(|rule| rule.covers(&record)) {
+            return Ok(None);
+        }
+        Ok(match Lineage::of(&*self.tokens, &record).await? {
+            Lineage::Good(_) => Some(record),
+            Lineage::Revoked(_) => None,
+        })
     }
 
     /// One page of the tokens that were not revoked.

@@ -9,6 +9,11 @@ use crate::{
 };
 
 /// Where verifying looks a token up. Read only, so that a remote DataHub can be one.
+///
+/// A token ends with the token it was made with ([`parent`](TokenRecord::parent)), and verifying
+/// decides that: it asks for the parent too, for its parent and so on, each by [`find`](Self::find)
+/// and [`rules`](Self::rules), and accepts the token only if none of them is revoked. It stops at a
+/// parent that has no record, and at a SESSION, which is only noted.
 pub trait TokenLookup: fmt::Debug + Send + Sync + 'static {
     /// The record with this id, read from the primary. Also one that was revoked or has expired, as
     /// long as it is kept, so that its bearer can be told since when. `None` means that the token
@@ -81,16 +86,21 @@ pub trait TokenStore: TokenLookup {
     ///
     /// [`StoreError::AlreadyExists`] if the id is taken, also by a revoked token;
     /// [`StoreError::ParentRevoked`] if its `parent` was revoked, by itself or by a rule that
-    /// [covers](RevocationRule::covers) it, also by another writer in the meantime. A parent that
-    /// has no record cannot be revoked.
+    /// [covers](RevocationRule::covers) it, or what that was made with was, also by another writer
+    /// in the meantime. A parent that has no record cannot be revoked; one that is a SESSION can,
+    /// but no further up. [`StoreError::Invalid`] if there are more than
+    /// [`MAX_ANCESTORS`](super::MAX_ANCESTORS).
+    ///
+    /// Adding a token that others name as their `parent` already is announced as
+    /// [`Change::Token`](crate::feed::Change::Token), since from then on it can end them.
     fn insert<'a>(&'a self, record: &'a TokenRecord) -> BoxFuture<'a, Result<(), StoreError>>;
 
     /// Adds those of `records` whose ids are not taken, all or nothing, and returns how many. What
     /// is there stays as it is, so a token that was revoked here does not come back.
     ///
-    /// A token whose `parent` was revoked is not refused here, but added as revoked with it, since
-    /// one odd record must not hold up all others. As with [`revoke`](Self::revoke), a parent that
-    /// is a SESSION takes no token with it.
+    /// A token whose `parent` was revoked is not refused here, since one odd record must not hold up
+    /// all others. It does not verify, and is marked as with [`revoke`](Self::revoke). One that
+    /// others name as their `parent` already is announced as with [`insert`](Self::insert).
     ///
     /// # Errors
     ///
@@ -100,9 +110,15 @@ pub trait TokenStore: TokenLookup {
     /// Marks the token revoked; `false` if there is none that is not revoked already. The first
     /// revocation stays.
     ///
-    /// With it are revoked the tokens that were made with it (`parent`), and those that were made
-    /// with these, by the same `by` and `at`; each is announced. Not so what was made with a
-    /// SESSION: that is noted there, nothing more.
+    /// This is one small transaction with one announcement, whatever was made with the token, and
+    /// it lasts also if the future is dropped after it. No store needs to do more: what was made
+    /// with the token does not verify any more, which is decided by looking
+    /// ([`TokenLookup`]).
+    ///
+    /// Those tokens should not be listed for long, though. So the stores of this crate mark them
+    /// afterwards as revoked by the same `by` and `at`, and what was made with them, in small
+    /// transactions and without announcing them; what is left of it is done by
+    /// [`sweep`](Self::sweep). Not so what a rule covers anyway, or was made with a SESSION.
     ///
     /// # Errors
     ///
@@ -117,8 +133,9 @@ pub trait TokenStore: TokenLookup {
     /// Revokes everything in the scope of `rule`. A rule for the same scope that reaches further
     /// stays as it is.
     ///
-    /// With the tokens that the rule covers are revoked those that were made with them, as with
-    /// [`revoke`](Self::revoke): by `rule.by`, as of `rule.issued_before`, and each is announced.
+    /// The rule and its one announcement are all that is needed. What was made with the tokens that
+    /// it covers does not verify any more either, and is marked afterwards as with
+    /// [`revoke`](Self::revoke): by `rule.by`, as of `rule.issued_before`.
     ///
     /// # Errors
     ///
@@ -146,6 +163,9 @@ pub trait TokenStore: TokenLookup {
     ) -> BoxFuture<'a, Result<(), StoreError>>;
 
     /// Deletes what need not be kept at the time `now`, and returns how many tokens that were.
+    ///
+    /// Before it deletes a revoked token, what was made with that is marked as revoked, or it would
+    /// be good again.
     ///
     /// # Errors
     ///

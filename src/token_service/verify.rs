@@ -7,7 +7,7 @@ use crate::{
         KeyId, Salt, TokenClaims, TokenError, TokenId, TokenRecord, TokenStatus, TokenType,
         TokenVerifier, TokenVersion,
     },
-    token_service::{RuleSubject, TokenLookup},
+    token_service::{Ancestor, Lineage, RuleSubject, TokenLookup},
 };
 
 /// The id by which DataHub means nobody.
@@ -34,6 +34,14 @@ pub(crate) struct SignedToken {
     pub(crate) actor: Urn,
     pub(crate) key_id: KeyId,
     pub(crate) claims: TokenClaims,
+}
+
+/// What the store has of a token.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) record: TokenRecord,
+    /// What it was made with; each can end it.
+    pub(crate) ancestors: Box<[Ancestor]>,
 }
 
 impl Verification {
@@ -75,7 +83,7 @@ impl Verification {
         tokens: &dyn TokenLookup,
         token: &SignedToken,
         now: Timestamp,
-    ) -> Result<Option<TokenRecord>, VerifyError> {
+    ) -> Result<Option<Stored>, VerifyError> {
         let record = match token.claims.version {
             TokenVersion::Stateless => None,
             TokenVersion::Stateful => {
@@ -91,9 +99,13 @@ impl Verification {
         let created_at = record.as_ref().map(|record| record.created_at);
         let subject = RuleSubject::new(&token.actor, owner, Some(token.key_id));
         let rules = tokens.rules(subject).await?;
-        match rules.iter().find(|rule| rule.is_before(created_at)) {
-            Some(rule) => Err(VerifyError::Revoked { since: Some(rule.issued_before) }),
-            None => Ok(record),
+        if let Some(rule) = rules.iter().find(|rule| rule.is_before(created_at)) {
+            return Err(VerifyError::Revoked { since: Some(rule.issued_before) });
+        }
+        let Some(record) = record else { return Ok(None) };
+        match Lineage::of(tokens, &record).await? {
+            Lineage::Good(ancestors) => Ok(Some(Stored { record, ancestors })),
+            Lineage::Revoked(since) => Err(VerifyError::Revoked { since }),
         }
     }
 
@@ -151,7 +163,7 @@ pub enum VerifyError {
     /// It is a SESSION token, and those are not accepted.
     #[error("session tokens are not accepted here")]
     SessionNotAccepted,
-    /// It was revoked, or was never in the store.
+    /// It was revoked, or a token that it was made with was, or it was never in the store.
     #[error("the token has been revoked")]
     Revoked {
         /// Since when, if that is known.

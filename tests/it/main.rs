@@ -16,6 +16,7 @@ mod bad_input;
 #[cfg(feature = "graphql")]
 mod graphql;
 mod hyper;
+mod lineage;
 mod policy;
 mod remember;
 mod require;

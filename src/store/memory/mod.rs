@@ -6,7 +6,7 @@ mod policies;
 mod tokens;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -39,6 +39,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     tokens: BTreeMap<TokenId, TokenRecord>,
+    /// What a token says that it was made with; also what has no record.
+    parents: HashSet<TokenId>,
     rules: HashMap<RuleScope, RevocationRule>,
     users: BTreeMap<Urn, Member>,
     roles: BTreeMap<Urn, BTreeSet<Urn>>,

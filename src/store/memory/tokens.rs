@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use super::{MemoryStore, State};
 use crate::{
@@ -8,7 +8,9 @@ use crate::{
     feed::Change,
     store::{check, order::compare},
     token::{LastUse, Revocation, RevocationRule, RuleScope, TokenId, TokenRecord, TokenType},
-    token_service::{Retention, RuleSubject, TokenLookup, TokenPage, TokenQuery, TokenStore},
+    token_service::{
+        MAX_ANCESTORS, Retention, RuleSubject, TokenLookup, TokenPage, TokenQuery, TokenStore,
+    },
 };
 
 impl State {
@@ -16,42 +18,89 @@ impl State {
         if self.tokens.contains_key(&record.id) {
             return Err(StoreError::AlreadyExists);
         }
-        let parent = record.parent.and_then(|parent| self.tokens.get(&parent));
-        if parent.is_some_and(|parent| self.revocation(parent).is_some()) {
-            return Err(StoreError::ParentRevoked);
-        }
-        self.tokens.insert(record.id, record.clone());
-        self.settle(&record.id);
+        self.check_ancestors(record)?;
+        self.add(record);
+        self.settle([record.id]);
         Ok(())
+    }
+
+    /// Refuses a record that was made with what is revoked, or has too many ancestors.
+    fn check_ancestors(&self, record: &TokenRecord) -> Result<(), StoreError> {
+        let is_session = |record: &TokenRecord| record.token_type == Some(TokenType::Session);
+        let parent = |record: &TokenRecord| record.parent.and_then(|id| self.tokens.get(&id));
+        let Some(mut ancestor) = parent(record) else { return Ok(()) };
+        // A session as parent is looked at itself, since who was logged out makes nothing, and is
+        // no ancestor.
+        let mut depth = usize::from(!is_session(ancestor));
+        loop {
+            if self.revocation(ancestor).is_some() {
+                return Err(StoreError::ParentRevoked);
+            }
+            match parent(ancestor).filter(|next| !is_session(next)) {
+                Some(next) if depth <= MAX_ANCESTORS => ancestor = next,
+                _ => break,
+            }
+            depth += 1;
+        }
+        if depth > MAX_ANCESTORS { Err(check::too_deep()) } else { Ok(()) }
     }
 
     /// Adds those whose ids are not taken, and returns how many.
     fn import(&mut self, records: &[TokenRecord]) -> u64 {
         let (mut added, mut unsettled) = (0, Vec::new());
-        let mut parents: HashSet<TokenId> =
-            self.tokens.values().filter_map(|record| record.parent).collect();
         for record in records {
             if self.tokens.contains_key(&record.id) {
                 continue;
             }
-            self.tokens.insert(record.id, record.clone());
+            self.add(record);
             added += 1;
-            // What is revoked takes with it what was there before it, or came with it.
+            unsettled.push(record.id);
             unsettled.extend(record.parent);
-            parents.extend(record.parent);
-            if parents.contains(&record.id) {
-                unsettled.push(record.id);
-            }
         }
-        unsettled.iter().for_each(|id| self.settle(id));
+        self.settle(unsettled);
         added
     }
 
-    /// If the token is revoked, revokes what was made with it.
-    fn settle(&mut self, id: &TokenId) {
-        let revocation = self.tokens.get(id).and_then(|record| self.revocation(record));
-        if let Some(Revocation { at, by }) = revocation {
-            self.revoke_children(*id, &by, at);
+    fn add(&mut self, record: &TokenRecord) {
+        self.tokens.insert(record.id, record.clone());
+        self.parents.extend(record.parent);
+        if self.parents.contains(&record.id) {
+            // Whoever has verified what was made with it has seen no parent.
+            self.announce(Change::Token(record.id));
+        }
+    }
+
+    /// Marks what was made with those of the tokens that are revoked, and what was made with that.
+    /// Nothing but lists needs it, so it is not announced.
+    fn settle(&mut self, ids: impl IntoIterator<Item = TokenId>) {
+        let mut parents: Vec<TokenId> =
+            ids.into_iter().filter(|id| self.parents.contains(id)).collect();
+        if parents.is_empty() {
+            return;
+        }
+        let mut children: HashMap<TokenId, Vec<TokenId>> = HashMap::new();
+        for record in self.tokens.values() {
+            if let Some(parent) = record.parent {
+                children.entry(parent).or_default().push(record.id);
+            }
+        }
+        while let Some(parent) = parents.pop() {
+            let is_session = |record: &&TokenRecord| record.token_type == Some(TokenType::Session);
+            let found = self.tokens.get(&parent).filter(|record| !is_session(record));
+            let revocation = found.and_then(|record| self.revocation(record));
+            // Each is taken once, and so this ends, also in a circle.
+            let Some(revocation) = revocation else { continue };
+            for child in children.remove(&parent).unwrap_or_default() {
+                let record = self.tokens.get(&child);
+                // The rule is enough for what one covers.
+                if record.is_none_or(|record| self.revocation(record).is_some()) {
+                    continue;
+                }
+                if let Some(record) = self.tokens.get_mut(&child) {
+                    record.revoked = Some(revocation.clone());
+                    parents.push(child);
+                }
+            }
         }
     }
 
@@ -66,35 +115,13 @@ impl State {
     }
 
     fn revoke(&mut self, id: &TokenId, by: &Urn, at: Timestamp) -> bool {
-        let revoked = self.revoke_one(id, by, at);
-        if revoked {
-            self.revoke_children(*id, by, at);
-        }
-        revoked
-    }
-
-    fn revoke_one(&mut self, id: &TokenId, by: &Urn, at: Timestamp) -> bool {
         let Some(record) = self.tokens.get_mut(id).filter(|record| record.revoked.is_none()) else {
             return false;
         };
         record.revoked = Some(Revocation { at, by: by.clone() });
         self.announce(Change::Token(*id));
+        self.settle([*id]);
         true
-    }
-
-    /// Revokes what was made with the token `parent`, and what was made with that.
-    fn revoke_children(&mut self, parent: TokenId, by: &Urn, at: Timestamp) {
-        let mut parents = vec![parent];
-        while let Some(parent) = parents.pop() {
-            let is_session = |record: &TokenRecord| record.token_type == Some(TokenType::Session);
-            if self.tokens.get(&parent).is_none_or(is_session) {
-                continue;
-            }
-            let children = self.tokens.values().filter(|record| record.parent == Some(parent));
-            let children: Vec<TokenId> = children.map(|record| record.id).collect();
-            // One that was revoked before has none left, and so this ends, also in a circle.
-            parents.extend(children.into_iter().filter(|child| self.revoke_one(child, by, at)));
-        }
     }
 
     fn add_rule(&mut self, rule: &RevocationRule) {
@@ -106,9 +133,7 @@ impl State {
         self.announce(Change::Rule(rule.scope.clone()));
         let covered = self.tokens.values().filter(|record| rule.covers(record));
         let covered: Vec<TokenId> = covered.map(|record| record.id).collect();
-        for id in covered {
-            self.revoke_children(id, &rule.by, rule.issued_before);
-        }
+        self.settle(covered);
     }
 
     fn list(&self, query: &TokenQuery) -> TokenPage {
@@ -140,6 +165,7 @@ impl State {
     fn sweep(&mut self, now: Timestamp, retention: &Retention) -> u64 {
         let before = self.tokens.len();
         self.tokens.retain(|_, record| !is_over(record, now, retention));
+        self.parents = self.tokens.values().filter_map(|record| record.parent).collect();
         self.changes.sweep(now, retention.changes);
         before.saturating_sub(self.tokens.len()).try_into().unwrap_or(u64::MAX)
     }

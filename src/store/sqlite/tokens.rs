@@ -1,5 +1,7 @@
 //! Tokens and revocation rules.
 
+use std::collections::BTreeSet;
+
 use sqlx::SqliteConnection;
 
 use super::{
@@ -8,7 +10,6 @@ use super::{
     list::list,
     revoke,
     row::{self, bytes},
-    write::Write,
 };
 use crate::{
     actor::Urn,
@@ -59,18 +60,22 @@ impl TokenStore for SqliteStore {
             check::record(record)?;
             let mut write = self.write().await?;
             // Nobody else writes until this is committed, so it is as true then.
-            let revocation = match &record.parent {
-                Some(parent) => revoke::revocation(write.connection(), parent).await?,
-                None => None,
+            let checked = match &record.parent {
+                Some(parent) => revoke::check_ancestors(write.connection(), parent).await,
+                None => Ok(()),
             };
             let added = insert(write.connection(), INSERT, record).await.map_err(not_added)?;
-            if revocation.is_some() {
-                return Err(StoreError::ParentRevoked);
+            checked?;
+            let is_parent = added == Some(Added::ParentOfSome);
+            if is_parent {
+                // Whoever has verified one of those has seen no parent.
+                write.announce(&Change::Token(record.id)).await?;
             }
-            if added == Some(Added::ParentOfSome) {
-                settle(&mut write, &record.id).await?;
+            write.commit().await?;
+            if is_parent {
+                self.settle_committed([record.id].into()).await;
             }
-            write.commit().await
+            Ok(())
         })
     }
 
@@ -78,20 +83,19 @@ impl TokenStore for SqliteStore {
         Box::pin(async move {
             records.iter().try_for_each(check::record)?;
             let mut write = self.write().await?;
-            let (mut added, mut unsettled) = (0, Vec::new());
+            let (mut added, mut unsettled) = (0, BTreeSet::new());
             for record in records {
                 let done = insert(write.connection(), IMPORT, record).await.map_err(unavailable)?;
                 let Some(done) = done else { continue };
                 added += 1;
                 unsettled.extend(record.parent);
                 if done == Added::ParentOfSome {
-                    unsettled.push(record.id);
+                    write.announce(&Change::Token(record.id)).await?;
+                    unsettled.insert(record.id);
                 }
             }
-            for id in &unsettled {
-                settle(&mut write, id).await?;
-            }
             write.commit().await?;
+            self.settle_committed(unsettled).await;
             Ok(added)
         })
     }
@@ -107,6 +111,8 @@ impl TokenStore for SqliteStore {
             let revocation = Revocation { at, by: by.clone() };
             let revoked = revoke::revoke(&mut write, id, &revocation).await?;
             write.commit().await?;
+            // Also if it was revoked before: whoever did that may have given up.
+            self.settle_committed([*id].into()).await;
             Ok(revoked)
         })
     }
@@ -129,11 +135,14 @@ impl TokenStore for SqliteStore {
             .execute(write.connection())
             .await
             .map_err(unavailable)?;
-            if written.rows_affected() > 0 {
-                write.announce(&Change::Rule(rule.scope.clone())).await?;
-                revoke::revoke_children_of_covered(&mut write, rule).await?;
+            if written.rows_affected() == 0 {
+                return write.commit().await;
             }
-            write.commit().await
+            write.announce(&Change::Rule(rule.scope.clone())).await?;
+            write.commit().await?;
+            // As in `settle_committed`.
+            let _ = self.settle_rule(rule).await;
+            Ok(())
         })
     }
 
@@ -179,6 +188,8 @@ impl TokenStore for SqliteStore {
         retention: &'a Retention,
     ) -> BoxFuture<'a, Result<u64, StoreError>> {
         Box::pin(async move {
+            // First: what was made with a token must not come back when that is forgotten.
+            self.settle_all().await?;
             let mut write = self.write().await?;
             let deleted = sweep_tokens(write.connection(), now, retention).await;
             let deleted = deleted.map_err(unavailable)?;
@@ -189,11 +200,11 @@ impl TokenStore for SqliteStore {
     }
 }
 
-/// If the token is revoked, revokes what was made with it and is there already, or came with it.
-async fn settle(write: &mut Write<'_>, id: &TokenId) -> Result<(), StoreError> {
-    match revoke::revocation(write.connection(), id).await? {
-        Some(revocation) => revoke::revoke_children(write, id, &revocation).await,
-        None => Ok(()),
+impl SqliteStore {
+    /// Marks what was made with the tokens, after what was asked for has been committed. That this
+    /// fails makes it no failure: only lists need it, and a sweep does it then.
+    async fn settle_committed(&self, ids: BTreeSet<TokenId>) {
+        let _ = self.settle(&ids).await;
     }
 }
 

@@ -1,13 +1,13 @@
-//! What was made with a token is revoked with it.
+//! What was made with a token is marked when that is revoked, and nothing more is made with it.
 
-use std::collections::BTreeSet;
+use std::time::Duration;
 
-use futures_util::future::join;
+use futures_util::{FutureExt, future::join};
 use tower_pat::{
     backend::StoreError,
     feed::{Change, ChangeFeed},
-    token::{KeyId, Revocation, RevocationRule, RuleScope, TokenRecord, TokenType},
-    token_service::{TokenLookup, TokenStore},
+    token::{KeyId, LastUse, Revocation, RevocationRule, RuleScope, TokenRecord, TokenType},
+    token_service::{MAX_ANCESTORS, Retention, TokenLookup, TokenStore},
 };
 
 use super::{Fixture, at, id, read, record, user};
@@ -40,17 +40,6 @@ async fn insert_all(store: &impl TokenStore, records: &[TokenRecord]) {
     }
 }
 
-fn tokens(numbers: impl IntoIterator<Item = u64>) -> BTreeSet<String> {
-    numbers.into_iter().map(|number| format!("{:?}", Change::Token(id(number)))).collect()
-}
-
-/// The changes in no order. None is there twice.
-fn set(changes: &[Change]) -> BTreeSet<String> {
-    let set: BTreeSet<_> = changes.iter().map(|change| format!("{change:?}")).collect();
-    assert_eq!(set.len(), changes.len(), "{changes:?}");
-    set
-}
-
 fn rule(scope: RuleScope, seconds: i64) -> RevocationRule {
     RevocationRule { scope, issued_before: at(seconds), by: user("admin") }
 }
@@ -79,7 +68,8 @@ pub(super) async fn what_was_made_with_a_token_is_revoked_with_it(fixture: &impl
     for number in 1..=4 {
         assert_eq!(found(&store, number).await, Some(revocation()), "{number}");
     }
-    assert_eq!(set(&read(&store, &mut cursor).await), tokens(1..=4));
+    // Nothing depends on the others.
+    assert_eq!(read(&store, &mut cursor).await, [Change::Token(id(1))]);
     for record in others {
         assert_eq!(store.find(&record.id).await.unwrap(), Some(record));
     }
@@ -98,7 +88,7 @@ pub(super) async fn what_was_revoked_before_stays_as_it_is(fixture: &impl Fixtur
         assert_eq!(found(&store, number).await, Some(earlier.clone()));
     }
     assert_eq!(found(&store, 2).await, Some(revocation()));
-    assert_eq!(set(&read(&store, &mut cursor).await), tokens([1, 2]));
+    assert_eq!(read(&store, &mut cursor).await, [Change::Token(id(1))]);
 }
 
 pub(super) async fn what_was_made_in_a_session_stays(fixture: &impl Fixture) {
@@ -112,7 +102,8 @@ pub(super) async fn what_was_made_in_a_session_stays(fixture: &impl Fixture) {
     assert_eq!(found(&store, 2).await, None);
     // A session itself is revoked with what it was made with, and that ends there.
     store.revoke(&id(2), &user("bob"), at(200)).await.unwrap();
-    assert_eq!(set(&read(&store, &mut cursor).await), tokens([2, 3]));
+    assert_eq!(read(&store, &mut cursor).await, [Change::Token(id(2))]);
+    assert_eq!(found(&store, 3).await, Some(revocation()));
     assert_eq!(found(&store, 4).await, None);
     store.add_rule(&rule(RuleScope::Actor(user("nobody")), 500)).await.unwrap();
     assert_eq!(found(&store, 4).await, None);
@@ -142,9 +133,7 @@ pub(super) async fn a_rule_revokes_what_was_made_with_what_it_covers<F: Fixture>
         store.add_rule(&rule(scope.clone(), 100)).await.unwrap();
         assert_eq!(read(&store, &mut cursor).await, [Change::Rule(scope.clone())]);
         store.add_rule(&rule(scope.clone(), 101)).await.unwrap();
-        let changes = read(&store, &mut cursor).await;
-        assert_eq!(changes[0], Change::Rule(scope.clone()));
-        assert_eq!(set(&changes[1..]), tokens([2, 3]));
+        assert_eq!(read(&store, &mut cursor).await, [Change::Rule(scope.clone())]);
         let by_rule = Revocation { at: at(101), by: user("admin") };
         for number in [2, 3] {
             assert_eq!(found(&store, number).await, Some(by_rule.clone()), "{scope:?}");
@@ -156,8 +145,11 @@ pub(super) async fn a_rule_revokes_what_was_made_with_what_it_covers<F: Fixture>
         store.add_rule(&rule(scope.clone(), 90)).await.unwrap();
         assert_eq!(read(&store, &mut cursor).await, []);
         store.add_rule(&rule(scope.clone(), 151)).await.unwrap();
-        let changes = read(&store, &mut cursor).await;
-        assert_eq!(set(&changes[1..]), tokens([5]), "{scope:?}");
+        assert_eq!(read(&store, &mut cursor).await, [Change::Rule(scope.clone())]);
+        let by_rule = Revocation { at: at(151), by: user("admin") };
+        // This one covers the child too.
+        let marked = (scope != RuleScope::All).then_some(by_rule);
+        assert_eq!(found(&store, 5).await, marked, "{scope:?}");
     }
 }
 
@@ -257,7 +249,8 @@ pub(super) async fn a_child_that_is_imported_is_revoked_with_its_parent(fixture:
         assert_eq!(found(&store, number).await, Some(revocation()), "{number}");
     }
     assert_eq!(found(&store, 20).await, None);
-    assert_eq!(set(&read(&store, &mut cursor).await), tokens([3, 60, 70, 61, 10]));
+    // What came after its children.
+    assert_eq!(read(&store, &mut cursor).await, [Change::Token(id(50))]);
 
     store.add_rule(&rule(RuleScope::Owner(user("alice")), 101)).await.unwrap();
     let mut late = child(90, 80);
@@ -266,6 +259,10 @@ pub(super) async fn a_child_that_is_imported_is_revoked_with_its_parent(fixture:
     let by_rule = Revocation { at: at(101), by: user("admin") };
     assert_eq!(found(&store, 90).await, Some(by_rule));
     assert_eq!(found(&store, 80).await, None);
+    assert_eq!(
+        read(&store, &mut cursor).await,
+        [Change::Rule(RuleScope::Owner(user("alice"))), Change::Token(id(80))]
+    );
 }
 
 pub(super) async fn a_parent_that_comes_later_as_revoked_takes_its_children(
@@ -280,7 +277,10 @@ pub(super) async fn a_parent_that_comes_later_as_revoked_takes_its_children(
     for number in [2, 3] {
         assert_eq!(found(&store, number).await, Some(revocation()));
     }
-    assert_eq!(set(&read(&store, &mut cursor).await), tokens([2, 3]));
+    assert_eq!(read(&store, &mut cursor).await, [Change::Token(id(1))]);
+    // Also one that is good: from now on it can end them.
+    insert_all(&store, &[child(12, 11), record(11)]).await;
+    assert_eq!(read(&store, &mut cursor).await, [Change::Token(id(11))]);
 }
 
 pub(super) async fn a_circle_and_a_long_chain_come_to_an_end(fixture: &impl Fixture) {
@@ -290,11 +290,80 @@ pub(super) async fn a_circle_and_a_long_chain_come_to_an_end(fixture: &impl Fixt
     for number in [1, 3] {
         assert!(store.revoke(&id(number), &user("bob"), at(200)).await.unwrap());
     }
-    assert_eq!(set(&read(&store, &mut cursor).await), tokens(1..=3));
+    assert_eq!(read(&store, &mut cursor).await, [1, 3].map(|number| Change::Token(id(number))));
+    assert_eq!(found(&store, 2).await, Some(revocation()));
+    let refused = store.insert(&child(4, 2)).await;
+    assert!(matches!(refused, Err(StoreError::ParentRevoked)), "{refused:?}");
+    store.import(&[child(5, 6), child(6, 5)]).await.unwrap();
+    let refused = store.insert(&child(7, 6)).await;
+    assert!(matches!(refused, Err(StoreError::Invalid(_))), "{refused:?}");
 
-    let chain: Vec<_> = (1_000..1_900).map(|number| child(number, number - 1)).collect();
+    let chain: Vec<_> = (1_000..1_100).map(|number| child(number, number - 1)).collect();
     store.import(&chain).await.unwrap();
+    read(&store, &mut cursor).await;
     assert!(store.revoke(&id(1_000), &user("bob"), at(200)).await.unwrap());
-    assert_eq!(set(&read(&store, &mut cursor).await), tokens(1_000..1_900));
-    assert_eq!(found(&store, 1_899).await, Some(revocation()));
+    assert_eq!(read(&store, &mut cursor).await, [Change::Token(id(1_000))]);
+    assert_eq!(found(&store, 1_099).await, Some(revocation()));
+}
+
+pub(super) async fn a_token_has_so_many_ancestors_and_no_more(fixture: &impl Fixture) {
+    let store = fixture.handle().await;
+    let deepest = u64::try_from(MAX_ANCESTORS).unwrap();
+    insert_all(&store, &[record(0)]).await;
+    for number in 1..=deepest {
+        store.insert(&child(number, number - 1)).await.unwrap();
+    }
+    let refused = store.insert(&child(100, deepest)).await;
+    assert!(matches!(refused, Err(StoreError::Invalid(_))), "{refused:?}");
+    assert_eq!(store.find(&id(100)).await.unwrap(), None);
+    // With a session it begins anew.
+    let mut inner = session(200);
+    inner.parent = Some(id(deepest - 1));
+    insert_all(&store, &[inner, child(201, 200), child(202, 201)]).await;
+    store.revoke(&id(0), &user("bob"), at(200)).await.unwrap();
+    assert_eq!(found(&store, deepest).await, Some(revocation()));
+    for number in [200, 201] {
+        let made = store.insert(&child(300 + number, number)).await;
+        let is_refused = matches!(made, Err(StoreError::ParentRevoked));
+        assert_eq!(is_refused, number == 200, "{made:?}");
+    }
+}
+
+pub(super) async fn an_abandoned_revocation_is_whole_or_not_at_all(fixture: &impl Fixture) {
+    let store = fixture.handle().await;
+    for round in 0..40 {
+        let parent = 10_000 * (round + 1);
+        let children: Vec<_> = (1..=20).map(|n| child(parent + n, parent)).collect();
+        store.insert(&record(parent)).await.unwrap();
+        store.import(&children).await.unwrap();
+        let (by, mut cursor) = (user("bob"), store.head().await.unwrap());
+        let mut revoking = store.revoke(&children[0].parent.as_ref().unwrap(), &by, at(200));
+        for _ in 0..=round {
+            if (&mut revoking).now_or_never().is_some() {
+                break;
+            }
+            // As long as an answer of the database takes, more or less.
+            tokio::time::sleep(Duration::from_micros(60)).await;
+        }
+        drop(revoking);
+        // This waits until the transaction that was abandoned is over.
+        store
+            .record_uses(&[(id(1), LastUse { at: at(1), address: None, agent: None })])
+            .await
+            .unwrap();
+        let is_revoked = found(&store, parent).await.is_some();
+        let announced = read(&store, &mut cursor).await;
+        assert_eq!(announced.contains(&Change::Token(id(parent))), is_revoked, "{round}");
+        let made = store.insert(&child(parent + 100, parent)).await;
+        assert_eq!(matches!(made, Err(StoreError::ParentRevoked)), is_revoked, "{made:?}");
+        for child in &children {
+            let child = store.find(&child.id).await.unwrap().unwrap();
+            assert!(is_revoked || child.revoked.is_none(), "{round}");
+        }
+        store.sweep(at(200), &Retention::default()).await.unwrap();
+        for child in &children {
+            let child = store.find(&child.id).await.unwrap().unwrap();
+            assert_eq!(child.revoked.is_some(), is_revoked, "{round}");
+        }
+    }
 }

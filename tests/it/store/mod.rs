@@ -11,6 +11,8 @@ mod model;
 mod policies;
 mod rules;
 #[cfg(feature = "sqlite")]
+mod sqlite_children;
+#[cfg(feature = "sqlite")]
 mod sqlite_file;
 mod sweep;
 mod tokens;
@@ -93,6 +95,8 @@ macro_rules! for_each_case {
                 a_child_that_is_imported_is_revoked_with_its_parent
                 a_parent_that_comes_later_as_revoked_takes_its_children
                 a_circle_and_a_long_chain_come_to_an_end
+                a_token_has_so_many_ancestors_and_no_more
+                an_abandoned_revocation_is_whole_or_not_at_all
             }
             rules {
                 rules_are_found_by_what_they_are_about

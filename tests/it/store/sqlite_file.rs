@@ -87,7 +87,7 @@ async fn reopening_keeps_everything() {
     let policies = store.policies().await.unwrap();
     let changes = read(&store, &mut start.clone()).await;
     assert!(token.is_some() && rules.len() == 2 && profile.is_some() && policies.len() == 1);
-    assert_eq!(changes.len(), 7);
+    assert_eq!(changes.len(), 8);
     store.close().await;
     drop(store);
 
