@@ -56,11 +56,13 @@ pub(crate) struct Settings {
 pub enum TokenMinting {
     /// `bounded`: a token that is minted with a PERSONAL or SERVICE_ACCOUNT token ends with it at the
     /// latest, inherits its restrictions, and is revoked with it. So who finds a token cannot make
-    /// one of it that outlives it.
+    /// one of it that outlives it. A token of version 1, which is not stored, mints nothing: what it
+    /// minted could not be revoked with it.
     #[default]
     Bounded,
     /// `unbounded`, as in DataHub: it lives as long as was asked for, whatever becomes of the token
-    /// that it was minted with. Restrictions are inherited nevertheless.
+    /// that it was minted with. Restrictions are inherited nevertheless. A token of version 1 mints as
+    /// any other.
     Unbounded,
     /// `sessions_only`: tokens mint nothing.
     SessionsOnly,

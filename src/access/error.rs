@@ -19,10 +19,12 @@ pub enum AccessError {
     /// Nobody asks.
     #[error("Unauthorized to perform this action: nobody is authenticated")]
     NotAuthenticated,
-    /// The token by which the request was made, and which the new one is to be made with, has been
-    /// revoked or is over.
-    #[error("Unauthorized to perform this action: the token of this request is no longer good")]
-    CredentialOver,
+    /// The token by which the request was made has been revoked in the meantime.
+    #[error("Unauthorized to perform this action: the token of this request has been revoked")]
+    CredentialRevoked,
+    /// The token by which the request was made has expired in the meantime.
+    #[error("Unauthorized to perform this action: the token of this request has expired")]
+    CredentialExpired,
     /// The caller may not do it. Also the answer to a caller who may not manage tokens, for every
     /// token that is not theirs and for those that do not exist.
     #[error("{message}")]
@@ -161,7 +163,9 @@ impl AccessError {
     #[must_use]
     pub const fn kind(&self) -> AccessErrorKind {
         match self {
-            Self::NotAuthenticated | Self::CredentialOver => AccessErrorKind::Unauthenticated,
+            Self::NotAuthenticated | Self::CredentialRevoked | Self::CredentialExpired => {
+                AccessErrorKind::Unauthenticated
+            }
             Self::Forbidden { .. } => AccessErrorKind::Forbidden,
             Self::Lifetime(_)
             | Self::UnsupportedTokenType(_)
@@ -203,7 +207,7 @@ impl From<StoreError> for AccessError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::AlreadyExists => Self::Conflict,
-            StoreError::ParentRevoked => Self::CredentialOver,
+            StoreError::ParentRevoked => Self::CredentialRevoked,
             StoreError::Invalid(_) => Self::Invalid(error),
             StoreError::Corrupt { .. } => Self::Corrupt(error),
             StoreError::Unavailable(_) => Self::Unavailable(error),
@@ -216,7 +220,7 @@ impl From<MintError> for AccessError {
         match error {
             MintError::Lifetime(error) => Self::Lifetime(error),
             // The only end that is set here is that of the token it is made with.
-            MintError::Over(_) => Self::CredentialOver,
+            MintError::Over(_) => Self::CredentialExpired,
             MintError::ReservedActor(urn) => Self::ReservedActor(urn),
             MintError::NotAUser(urn) => Self::NotAUser(urn),
             MintError::Key(error) => Self::Key(error),
@@ -230,6 +234,7 @@ impl From<&AccessError> for Rejection {
     fn from(error: &AccessError) -> Self {
         let code = match (error, error.kind()) {
             (AccessError::NotAuthenticated, _) => return Self::missing_token(),
+            (AccessError::CredentialExpired, _) => RejectionCode::TokenExpired,
             (_, AccessErrorKind::Unauthenticated) => RejectionCode::TokenRevoked,
             (_, AccessErrorKind::Forbidden) => RejectionCode::PrivilegeMissing,
             (_, AccessErrorKind::BadRequest) => RejectionCode::BadRequest,
@@ -269,7 +274,8 @@ mod tests {
         let alice = Urn::corpuser("alice").unwrap();
         for error in [
             AccessError::NotAuthenticated,
-            AccessError::CredentialOver,
+            AccessError::CredentialRevoked,
+            AccessError::CredentialExpired,
             AccessError::Forbidden { message: "no" },
             AccessError::NotAUser(alice.clone()),
             AccessError::UserNotFound(alice),
@@ -280,5 +286,16 @@ mod tests {
             let rejection = Rejection::from(&error);
             assert_eq!(rejection.status().as_u16(), error.kind().status(), "{error}");
         }
+    }
+
+    #[test]
+    fn what_expired_is_not_said_to_be_revoked() {
+        let code = |error| Rejection::from(&error).code();
+        assert_eq!(code(AccessError::CredentialExpired), RejectionCode::TokenExpired);
+        assert_eq!(code(AccessError::CredentialRevoked), RejectionCode::TokenRevoked);
+        let over = MintError::Over(crate::clock::Timestamp::from_millis(0));
+        assert_eq!(code(AccessError::from(over)), RejectionCode::TokenExpired);
+        let parent = AccessError::from(StoreError::ParentRevoked);
+        assert_eq!(code(parent), RejectionCode::TokenRevoked);
     }
 }

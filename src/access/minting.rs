@@ -2,10 +2,10 @@
 
 use super::{AccessError, permission::token_of, service::Inner};
 use crate::{
-    authenticate::{Authentication, Credential},
+    authenticate::{AccessToken, Authentication, Credential},
     clock::Timestamp,
     config::TokenMinting,
-    token::{TokenId, TokenStatus},
+    token::{TokenId, TokenRecord, TokenStatus},
 };
 
 /// What a new token takes over.
@@ -29,21 +29,42 @@ impl Inner {
             };
             return Ok(Parent { id, ..Parent::default() });
         };
-        // None of a token of version 1: all that is known of it is what it says itself.
-        let record = self.tokens.find(&token.id).await?;
-        // It was good when the request came in.
-        if record.as_ref().is_some_and(|record| record.status(self.now()) != TokenStatus::Active) {
-            return Err(AccessError::CredentialOver);
-        }
-        let ends_at = record.as_ref().and_then(crate::token::TokenRecord::ends_at);
+        let record = self.still_good(auth, token).await?;
+        let ends_at = record.as_ref().and_then(TokenRecord::ends_at);
         let restrictions = record.and_then(|record| record.restrictions);
         match self.minting() {
             TokenMinting::Unbounded => Ok(Parent { restrictions, ..Parent::default() }),
-            // Sessions only, and this is none: it got no further than to who may.
+            // A token of version 1, and with sessions only any token, got no further than to who may.
             TokenMinting::Bounded | TokenMinting::SessionsOnly => {
                 let not_after = token.expires_at.into_iter().chain(ends_at).min();
                 Ok(Parent { id: Some(token.id), not_after, restrictions })
             }
+        }
+    }
+
+    /// What is stored of the token by which the request was authenticated, which was good then, if it
+    /// is still good; `None` for a token of version 1, of which nothing is stored.
+    pub(super) async fn still_good(
+        &self,
+        auth: &Authentication,
+        token: &AccessToken,
+    ) -> Result<Option<TokenRecord>, AccessError> {
+        if token.expires_at.is_some_and(|end| end <= self.now()) {
+            return Err(AccessError::CredentialExpired);
+        }
+        if token.is_stateless() {
+            let is_revoked = self.tokens.is_stateless_revoked(auth.actor().urn()).await?;
+            return if is_revoked { Err(AccessError::CredentialRevoked) } else { Ok(None) };
+        }
+        let record = self.tokens.find(&token.id).await?.ok_or(AccessError::CredentialRevoked)?;
+        match record.status(self.now()) {
+            TokenStatus::Active => {}
+            TokenStatus::Expired(_) => return Err(AccessError::CredentialExpired),
+            TokenStatus::Revoked(_) => return Err(AccessError::CredentialRevoked),
+        }
+        match self.tokens.unless_revoked(record).await? {
+            Some(record) => Ok(Some(record)),
+            None => Err(AccessError::CredentialRevoked),
         }
     }
 }
@@ -56,12 +77,11 @@ mod tests {
     use crate::{
         access::{Access, Caller, CreateToken},
         actor::{Actor, Urn},
-        authenticate::AccessToken,
         clock::ManualClock,
         config::Config,
         policy::{Policy, PolicyIndex},
         store::MemoryStore,
-        token::{AccessTokenDuration, TokenRecord, TokenType},
+        token::{AccessTokenDuration, TokenType},
         token_service::TokenStore,
     };
 

@@ -61,7 +61,9 @@
 //! | `GENERATE_PERSONAL_ACCESS_TOKENS` | only themselves |
 //!
 //! What a request was authenticated by makes no difference to what it may do, but to what it may mint:
-//! see [`TokenMinting`](crate::config::TokenMinting).
+//! see [`TokenMinting`](crate::config::TokenMinting). A token of version 1 is not stored, so that it
+//! cannot be revoked by itself, and nothing be revoked with it; unless tokens mint as they like
+//! (`unbounded`), it mints nothing.
 //!
 //! # Where this is stricter than DataHub, or does more
 //!

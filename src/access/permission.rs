@@ -129,10 +129,10 @@ impl Rules {
         if !may {
             return Err(AccessError::Forbidden { message: refusal(operation) });
         }
-        if makes_a_token(operation) && !self.may_mint(auth) {
-            return Err(AccessError::Forbidden { message: TOKENS_MINT_NOTHING });
+        match self.mints_nothing(auth) {
+            Some(message) if makes_a_token(operation) => Err(AccessError::Forbidden { message }),
+            _ => Ok(auth),
         }
-        Ok(auth)
     }
 
     /// What can be said without asking for facts.
@@ -194,9 +194,15 @@ impl Rules {
         }
     }
 
-    /// Whether a request that was authenticated so may make tokens at all.
-    fn may_mint(&self, auth: &Authentication) -> bool {
-        self.minting != TokenMinting::SessionsOnly || token_of(auth).is_none()
+    /// Why a request that was authenticated so makes no tokens at all, if that is so.
+    fn mints_nothing(&self, auth: &Authentication) -> Option<&'static str> {
+        let token = token_of(auth)?;
+        match self.minting {
+            TokenMinting::SessionsOnly => Some(TOKENS_MINT_NOTHING),
+            // What was made with it could not be revoked with it, which cannot be revoked.
+            TokenMinting::Bounded if token.is_stateless() => Some(STATELESS_MINTS_NOTHING),
+            TokenMinting::Bounded | TokenMinting::Unbounded => None,
+        }
     }
 }
 
@@ -307,6 +313,8 @@ const UNAUTHORIZED: &str =
     "Unauthorized to perform this action. Please contact your DataHub administrator.";
 const TOKENS_MINT_NOTHING: &str =
     "Unauthorized to create access tokens with an access token. Please log in to create one.";
+const STATELESS_MINTS_NOTHING: &str = "Unauthorized to create access tokens with an access token \
+                                       that is not stored (version 1), which cannot be revoked.";
 
 pub(super) const POLICY: &str = "dataHubPolicy";
 pub(super) const USER: &str = "corpuser";

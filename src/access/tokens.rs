@@ -178,14 +178,14 @@ impl Access {
     /// # Errors
     ///
     /// [`AccessError::NoCurrentToken`] if it was made by something else, or by a token that is not
-    /// stored.
+    /// stored; [`AccessError::CredentialRevoked`] and [`AccessError::CredentialExpired`] if it has
+    /// been good no longer than until then.
     pub async fn current_token(&self, caller: &Caller) -> Result<TokenRecord, AccessError> {
         let auth = self.parts().permit(caller, Operation::ReadCurrentToken).await?;
         let Credential::AccessToken(token) = auth.credential() else {
             return Err(AccessError::NoCurrentToken);
         };
-        let record = self.parts().tokens.metadata(&token.id).await?;
-        record.ok_or(AccessError::NoCurrentToken)
+        self.parts().still_good(auth, token).await?.ok_or(AccessError::NoCurrentToken)
     }
 
     /// What is stored of the token with this text, for who manages tokens; `None` if there is none.

@@ -54,6 +54,13 @@ pub struct AccessToken {
     pub expires_at: Option<Timestamp>,
 }
 
+impl AccessToken {
+    /// Whether it is of version 1, of which nothing is stored.
+    pub(crate) fn is_stateless(&self) -> bool {
+        self.name.is_none()
+    }
+}
+
 impl Authentication {
     pub(crate) fn new(
         credential: Credential,

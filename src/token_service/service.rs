@@ -223,6 +223,13 @@ impl TokenService {
         })
     }
 
+    /// Whether a rule revokes the tokens of version 1 of this actor, which have no record, and do not
+    /// say when they were made.
+    pub(crate) async fn is_stateless_revoked(&self, actor: &Urn) -> Result<bool, StoreError> {
+        let rules = self.tokens.rules(RuleSubject::new(actor, None, None)).await?;
+        Ok(rules.iter().any(|rule| rule.is_before(None)))
+    }
+
     /// One page of the tokens that were not revoked.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tower_pat::{
-    access::{AccessErrorKind, TokensOf},
+    access::{AccessErrorKind, Caller, TokensOf},
     actor::{User, UserKind},
     clock::Timestamp,
     config::TokenMinting,
@@ -23,7 +23,7 @@ cases! {
     a_session_is_noted_and_nothing_more
     what_is_revoked_or_over_mints_nothing
     a_manager_is_bound_by_their_token_too
-    a_token_of_version_1_bounds_by_what_it_says
+    a_token_of_version_1_mints_only_without_bounds
     unbounded_is_as_in_datahub
     sessions_only_lets_tokens_mint_nothing
     the_earlier_end_of_a_record_bounds
@@ -108,27 +108,29 @@ async fn a_session_is_noted_and_nothing_more<S: Store + Clone>(store: S) {
 }
 
 async fn what_is_revoked_or_over_mints_nothing<S: Store + Clone>(store: S) {
-    for minting in [TokenMinting::Bounded, TokenMinting::Unbounded] {
+    for (id, minting) in [("alice", TokenMinting::Bounded), ("bob", TokenMinting::Unbounded)] {
         let place = Place::with(store.clone(), config().token_minting(minting)).await;
-        let revoked = place.mint(TokenType::Personal, "alice", HOUR).await;
-        let over = place.mint(TokenType::Personal, "alice", HOUR).await;
-        let (by_revoked, by_over) = (place.by(&revoked).await, place.by(&over).await);
+        let [revoked, over, covered] =
+            [HOUR, HOUR, MONTH].map(|lifetime| place.mint(TokenType::Personal, id, lifetime));
+        let (revoked, over, covered) = (revoked.await, over.await, covered.await);
+        let by_revoked = place.by(&revoked).await;
+        let (by_over, by_covered) = (place.by(&over).await, place.by(&covered).await);
+        let refused = async |caller: &Caller| {
+            let refused = place.access.create_token(caller, personal(id)).await;
+            let (kind, _, error) = seen(refused);
+            assert_eq!(kind, AccessErrorKind::Unauthenticated, "{minting:?}");
+            error
+        };
         // The requests have come in, and then it happens.
         assert!(place.tokens.revoke(&revoked.record.id, &user("max")).await.unwrap());
-        let refused = place.access.create_token(&by_revoked, personal("alice")).await;
-        assert_eq!(refused.unwrap_err().kind(), AccessErrorKind::Unauthenticated);
+        assert_eq!(refused(&by_revoked).await, "CredentialRevoked", "{minting:?}");
         place.clock.advance(Duration::from_hours(1));
-        let refused = place.access.create_token(&by_over, personal("alice")).await;
-        assert_eq!(refused.unwrap_err().kind(), AccessErrorKind::Unauthenticated);
+        assert_eq!(refused(&by_over).await, "CredentialExpired", "{minting:?}");
+        // By a rule, which is not in the record.
+        let everything = TokensOf::Actor(user(id));
+        place.access.revoke_tokens(&by_covered, everything).await.unwrap();
+        assert_eq!(refused(&by_covered).await, "CredentialRevoked", "{minting:?}");
     }
-
-    // By a rule, which is not in the record.
-    let place = Place::new(store).await;
-    let token = place.mint(TokenType::Personal, "alice", HOUR).await;
-    let caller = place.by(&token).await;
-    place.access.revoke_tokens(&caller, TokensOf::Actor(user("alice"))).await.unwrap();
-    let refused = place.access.create_token(&caller, personal("alice")).await;
-    assert_eq!(refused.unwrap_err().kind(), AccessErrorKind::Unauthenticated);
 }
 
 async fn a_manager_is_bound_by_their_token_too<S: Store + Clone>(store: S) {
@@ -165,18 +167,29 @@ fn stateless() -> String {
     signer.sign(&claims).unwrap().expose().to_owned()
 }
 
-async fn a_token_of_version_1_bounds_by_what_it_says<S: Store + Clone>(store: S) {
-    let place = Place::with(store, config().accept_stateless(true)).await;
-    let text = stateless();
-    let caller = place.by_text(&text).await.unwrap();
-    let mut request = personal("alice");
-    request.lifetime = MONTH;
-    let child = place.access.create_token(&caller, request.clone()).await.unwrap();
-    assert_eq!(child.record.expires_at, Some(Timestamp::from_seconds(1_750_003_600)));
-    assert_eq!(child.record.parent, Some(place.tokens.id_of(&text)));
+async fn a_token_of_version_1_mints_only_without_bounds<S: Store + Clone>(store: S) {
+    let place = Place::with(store.clone(), config().accept_stateless(true)).await;
+    let by_stateless = place.by_text(&stateless()).await.unwrap();
+    let text = "Unauthorized to create access tokens with an access token that is not stored \
+                (version 1), which cannot be revoked.";
+    let (kind, told, _) = seen(place.access.create_token(&by_stateless, personal("alice")).await);
+    assert_eq!((kind, told.as_str()), (AccessErrorKind::Forbidden, text));
+    let (kind, told, _) = seen(place.access.quick_token(&by_stateless, &user("alice"), HOUR).await);
+    assert_eq!((kind, told.as_str()), (AccessErrorKind::Forbidden, text));
+
+    let unbounded = || config().accept_stateless(true).token_minting(TokenMinting::Unbounded);
+    let place = Place::with(store.clone(), unbounded()).await;
+    let by_stateless = place.by_text(&stateless()).await.unwrap();
+    let child = place.access.create_token(&by_stateless, personal("alice")).await.unwrap();
+    assert_eq!(child.record.parent, None);
+    // Over, or revoked by a rule, since the request was authenticated.
     place.clock.advance(Duration::from_hours(1));
-    let refused = place.access.create_token(&caller, request).await;
-    assert_eq!(refused.unwrap_err().kind(), AccessErrorKind::Unauthenticated);
+    let (kind, _, error) = seen(place.access.create_token(&by_stateless, personal("alice")).await);
+    assert_eq!((kind, error.as_str()), (AccessErrorKind::Unauthenticated, "CredentialExpired"));
+    let place = Place::with(store, unbounded()).await;
+    place.access.revoke_tokens(&by_stateless, TokensOf::Actor(user("alice"))).await.unwrap();
+    let (kind, _, error) = seen(place.access.create_token(&by_stateless, personal("alice")).await);
+    assert_eq!((kind, error.as_str()), (AccessErrorKind::Unauthenticated, "CredentialRevoked"));
 }
 
 async fn unbounded_is_as_in_datahub<S: Store + Clone>(store: S) {

@@ -322,8 +322,16 @@ async fn a_request_knows_its_token<S: Store + Clone>(store: S) {
     let (kind, ..) = seen(place.access.current_token(&caller("bob", &[])).await);
     assert_eq!(kind, AccessErrorKind::NotFound);
     place.access.revoke_token(&by_token, &token.record.id).await.unwrap();
-    let (kind, ..) = seen(place.access.current_token(&by_token).await);
-    assert_eq!(kind, AccessErrorKind::NotFound);
+    let gone = |result| {
+        let (kind, _, error) = seen(result);
+        assert_eq!(kind, AccessErrorKind::Unauthenticated);
+        error
+    };
+    assert_eq!(gone(place.access.current_token(&by_token).await), "CredentialRevoked");
+    let token = place.mint(TokenType::Personal, "bob", HOUR).await;
+    let by_token = place.by(&token).await;
+    place.clock.advance(Duration::from_hours(1));
+    assert_eq!(gone(place.access.current_token(&by_token).await), "CredentialExpired");
 }
 
 async fn a_text_is_looked_up_by_managers_alone<S: Store + Clone>(store: S) {
