@@ -106,23 +106,42 @@ pub(super) struct Users {
 }
 
 /// Who was found under a urn, once that is known.
-type Found = Arc<OnceCell<Option<Arc<User>>>>;
+type Found = Arc<OnceCell<Seen>>;
+
+/// What the caller may know of whom a urn names.
+#[derive(Debug, Clone)]
+enum Seen {
+    There(Arc<User>),
+    Nobody,
+    /// Nothing, not even whether there is somebody.
+    Hidden,
+}
+
+impl Seen {
+    fn user(self) -> Option<Arc<User>> {
+        match self {
+            Self::There(user) => Some(user),
+            Self::Nobody | Self::Hidden => None,
+        }
+    }
+}
 
 impl Users {
     pub(super) fn new(access: Access, caller: Caller) -> Self {
         Self { access, caller, seen: Mutex::default() }
     }
 
-    /// What is known of a user; nothing of one that the caller may not see.
-    async fn find(&self, urn: &Urn) -> Result<Option<Arc<User>>, AccessError> {
+    /// What is known of a user.
+    async fn find(&self, urn: &Urn) -> Result<Seen, AccessError> {
         let cell = {
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
             seen.entry(urn.clone()).or_default().clone()
         };
         let found = cell.get_or_try_init(|| async {
             match self.access.user(&self.caller, urn).await {
-                Ok(user) => Ok(user.map(Arc::new)),
-                Err(error) if error.kind() == AccessErrorKind::Forbidden => Ok(None),
+                Ok(Some(user)) => Ok(Seen::There(Arc::new(user))),
+                Ok(None) => Ok(Seen::Nobody),
+                Err(error) if error.kind() == AccessErrorKind::Forbidden => Ok(Seen::Hidden),
                 Err(error) => Err(error),
             }
         });
@@ -148,11 +167,15 @@ impl CorpUser {
         Self { urn: user.urn.clone(), known: Some(Arc::new(user)) }
     }
 
-    async fn user(&self, ctx: &Context<'_>) -> Result<Option<Arc<User>>> {
+    async fn seen(&self, ctx: &Context<'_>) -> Result<Seen> {
         match &self.known {
-            Some(user) => Ok(Some(user.clone())),
+            Some(user) => Ok(Seen::There(user.clone())),
             None => Ok(ctx.data::<Users>()?.find(&self.urn).await?),
         }
+    }
+
+    async fn user(&self, ctx: &Context<'_>) -> Result<Option<Arc<User>>> {
+        Ok(self.seen(ctx).await?.user())
     }
 }
 
@@ -201,9 +224,13 @@ impl CorpUser {
         }))
     }
 
-    /// Whether there is such a user.
+    /// Whether there is such a user; null if the caller may not know.
     async fn exists(&self, ctx: &Context<'_>) -> Result<Option<bool>> {
-        Ok(Some(self.user(ctx).await?.is_some_and(|user| !user.removed)))
+        Ok(match self.seen(ctx).await? {
+            Seen::There(user) => Some(!user.removed),
+            Seen::Nobody => Some(false),
+            Seen::Hidden => None,
+        })
     }
 
     /// Edges to other entities. They are not kept here: always null.
@@ -310,11 +337,12 @@ mod tests {
         let caller = Authentication::for_tests(Actor::new(alice.clone()), []).into();
         let users = Users::new(Access::new(&config, store), caller);
         let (one, other) = tokio::join!(users.find(&alice), users.find(&alice));
-        let (one, other) = (one.unwrap().unwrap(), other.unwrap().unwrap());
+        let there = |found: Result<Seen, _>| found.unwrap().user().unwrap();
+        let (one, other) = (there(one), there(other));
         assert!(Arc::ptr_eq(&one, &other));
-        assert!(Arc::ptr_eq(&one, &users.find(&alice).await.unwrap().unwrap()));
-        // One that the caller may not see is none.
+        assert!(Arc::ptr_eq(&one, &there(users.find(&alice).await)));
+        // Whether there is one that the caller may not see is not known.
         let bob = Urn::corpuser("bob").unwrap();
-        assert!(users.find(&bob).await.unwrap().is_none());
+        assert!(matches!(users.find(&bob).await.unwrap(), Seen::Hidden));
     }
 }

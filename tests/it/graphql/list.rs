@@ -295,7 +295,7 @@ async fn owner_and_actor_are_shown_as_far_as_the_caller_may_see_them() {
         }
     };
     tokio::time::timeout(std::time::Duration::from_secs(1), until).await.unwrap();
-    let hidden = json!({ "username": "bob", "status": null, "exists": false, "properties": null });
+    let hidden = json!({ "username": "bob", "status": null, "exists": null, "properties": null });
     assert_eq!(api.data(&api.alice, query, input).await, shown(hidden));
     assert_eq!(api.error(&api.alice, seen, json!({})).await.0, 403);
 }
