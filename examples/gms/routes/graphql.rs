@@ -26,7 +26,7 @@ pub(super) fn service(service: MetadataService, access: Access) -> GraphqlServic
 }
 
 #[derive(MergedObject)]
-
+#[graphql(name = "Query")]
 struct AllQueries(Query, SearchQueries);
 
 #[derive(Default, MergedObject)]
