@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use async_graphql::{
     EmptySubscription, ObjectType, Request, Response, Schema, ServerError,
-    parser::{parse_query, types::ExecutableDocument},
+    parser::{parse_query, parse_schema, types::ExecutableDocument},
 };
 
 use super::{
@@ -48,8 +48,13 @@ where
         // What is asked for is not compared with every name there is, nor are such names told.
         .disable_suggestions()
         .finish();
-    let sdl = schema.sdl();
-    let (input_types, output_types) = (InputTypes::from_sdl(&sdl), OutputTypes::from_sdl(&sdl));
+    // What a schema prints is a schema, unless a root of somebody else has something in it that is
+    // not printed well, such as a quotation of `"""` in a description. Without the types, variables
+    // would not be judged.
+    #[allow(clippy::panic)]
+    let types = parse_schema(schema.sdl())
+        .unwrap_or_else(|error| panic!("the schema does not print itself as one: {error}"));
+    let (input_types, output_types) = (InputTypes::of(&types), OutputTypes::of(&types));
     Arc::new(Executor { schema, access, input_types, output_types })
 }
 
@@ -66,14 +71,15 @@ where
     M: ObjectType + 'static,
 {
     fn prepare(&self, asked: Asked, limits: Limits) -> Result<Prepared, ServerError> {
-        limit::check_nesting(asked.query())?;
+        limit::check_text(asked.query())?;
         let document = parse_query(asked.query())
             .map_err(|error| error::syntax(error.positions().collect()))?;
-        limits.check(&document)?;
+        self.input_types.check(&document)?;
         // Some clients send an empty name for none.
         let name = asked.operation_name.filter(|name| !name.is_empty());
         let mut variables = asked.variables;
         self.input_types.coerce(&document, name.as_deref(), &mut variables)?;
+        limits.check(&document, &variables)?;
         let mut request = Request::new("").variables(variables);
         request.operation_name = name;
         request.set_parsed_query(document.clone());

@@ -108,14 +108,6 @@ pub(super) fn aborted(message: impl Into<String>, at: Option<Pos>) -> ServerErro
     classified(message, at, "ExecutionAborted")
 }
 
-/// A variable is not what it is declared as.
-pub(super) fn bad_variable(message: impl Into<String>, at: Pos) -> ServerError {
-    let mut error = classified(message, Some(at), VALIDATION);
-    let extensions = error.extensions.get_or_insert_default();
-    set_code(extensions, Code::BadRequest);
-    error
-}
-
 fn classified(message: impl Into<String>, at: Option<Pos>, class: &str) -> ServerError {
     let mut error = ServerError::new(message, at);
     error.extensions.get_or_insert_default().set(CLASSIFICATION, class);
@@ -130,13 +122,20 @@ pub(super) fn finish(mut error: ServerError) -> ServerError {
         match code {
             Some(code) => {
                 set_code(extensions, code);
-                extensions.set(CLASSIFICATION, "DataFetchingException");
+                extensions.set(CLASSIFICATION, DATA_FETCHING);
             }
-            // The engine's own have no source.
             None => extensions.set(CLASSIFICATION, VALIDATION),
         }
     }
-    error.message = redact(&error.message);
+    error.message = shown(&error.message);
+    error
+}
+
+/// Something panicked. What, is for the panic hook to tell.
+pub(super) fn panicked() -> ServerError {
+    tracing::error!("a query made something panic");
+    let mut error = classified("An unknown error occurred.", None, DATA_FETCHING);
+    set_code(error.extensions.get_or_insert_default(), Code::ServerError);
     error
 }
 
@@ -170,7 +169,21 @@ fn code_of(error: &ServerError) -> Option<Code> {
             _ => Code::ServerError,
         });
     }
-    error.source.is_some().then_some(Code::ServerError)
+    if error.source.is_none() && is_of_engine(error) {
+        return None;
+    }
+    tracing::error!(error = %shown(&error.message), "an operation failed");
+    Some(Code::ServerError)
+}
+
+/// Whether an error that has no source is one of the engine's, and not one that a resolver made of
+/// a text. What validation refuses has no path; and some values and variables are only refused where
+/// they are used, with these texts.
+fn is_of_engine(error: &ServerError) -> bool {
+    let message = &error.message;
+    error.path.is_empty()
+        || message.starts_with("Failed to parse \"")
+        || (message.starts_with("Variable ") && message.ends_with(" is not defined."))
 }
 
 fn set_code(extensions: &mut ErrorExtensionValues, code: Code) {
@@ -180,6 +193,26 @@ fn set_code(extensions: &mut ErrorExtensionValues, code: Code) {
 
 const CLASSIFICATION: &str = "classification";
 const VALIDATION: &str = "ValidationError";
+const DATA_FETCHING: &str = "DataFetchingException";
+
+/// How many characters of a message are shown: some repeat what was sent.
+const LONGEST_MESSAGE: usize = 1_000;
+
+/// A message as it is shown: without tokens, and not longer than it helps. In this order, since what
+/// is left of a token cannot be told any more.
+fn shown(message: &str) -> String {
+    let mut message = redact(message);
+    if let Some((end, _)) = message.char_indices().nth(LONGEST_MESSAGE) {
+        message.truncate(end);
+        message.push('…');
+    }
+    message
+}
+
+/// Enough of a text from outside to be recognised, and nothing of a token.
+pub(super) fn excerpt(text: &str) -> String {
+    redact(text).chars().take(40).collect()
+}
 
 /// Leaves out of a message what may be the text of a token, or a part of one: the engine repeats
 /// names and values that it does not know, and some of our own messages repeat a urn or a name.
@@ -215,13 +248,13 @@ fn is_like_token(run: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use async_graphql::Error;
+    use async_graphql::{Error, PathSegment};
     use serde_json::{Value, json};
 
     use super::*;
     use crate::actor::Urn;
 
-    fn shown(error: ServerError) -> Value {
+    fn extensions(error: ServerError) -> Value {
         serde_json::to_value(finish(error)).unwrap()["extensions"].clone()
     }
 
@@ -237,35 +270,69 @@ mod tests {
     fn errors_of_operations_have_datahubs_codes() {
         let urn = Urn::corpuser("alice").unwrap();
         let forbidden = with_code(403, "UNAUTHORIZED");
-        assert_eq!(shown(resolver(AccessError::Forbidden { message: "no" })), forbidden);
-        assert_eq!(shown(resolver(AccessError::NotAuthenticated)), forbidden);
+        assert_eq!(extensions(resolver(AccessError::Forbidden { message: "no" })), forbidden);
+        assert_eq!(extensions(resolver(AccessError::NotAuthenticated)), forbidden);
         let bad = with_code(400, "BAD_REQUEST");
-        assert_eq!(shown(resolver(AccessError::NotAUser(urn.clone()))), bad);
-        assert_eq!(shown(resolver(BadRequest::new("so"))), bad);
-        assert_eq!(shown(resolver(LifetimeError::Blank)), bad);
-        assert_eq!(shown(resolver(AccessError::UserNotFound(urn))), with_code(404, "NOT_FOUND"));
-        assert_eq!(shown(resolver(AccessError::Conflict)), with_code(409, "CONFLICT"));
-        assert_eq!(shown(resolver(AccessError::NothingToRevoke)), with_code(500, "SERVER_ERROR"));
+        assert_eq!(extensions(resolver(AccessError::NotAUser(urn.clone()))), bad);
+        assert_eq!(extensions(resolver(BadRequest::new("so"))), bad);
+        assert_eq!(extensions(resolver(LifetimeError::Blank)), bad);
+        assert_eq!(
+            extensions(resolver(AccessError::UserNotFound(urn))),
+            with_code(404, "NOT_FOUND")
+        );
+        assert_eq!(extensions(resolver(AccessError::Conflict)), with_code(409, "CONFLICT"));
+        assert_eq!(
+            extensions(resolver(AccessError::NothingToRevoke)),
+            with_code(500, "SERVER_ERROR")
+        );
         let outage = || StoreError::unavailable("the disk is on fire");
         let unavailable = with_code(503, "SERVICE_UNAVAILABLE");
-        assert_eq!(shown(resolver(AccessError::from(outage()))), unavailable);
-        assert_eq!(shown(resolver(outage())), unavailable);
-        assert_eq!(shown(resolver(AuthorizeError::Facts(outage()))), unavailable);
+        assert_eq!(extensions(resolver(AccessError::from(outage()))), unavailable);
+        assert_eq!(extensions(resolver(outage())), unavailable);
+        assert_eq!(extensions(resolver(AuthorizeError::Facts(outage()))), unavailable);
         let rejection = Rejection::new(RejectionCode::PrivilegeMissing, "no");
-        assert_eq!(shown(resolver(rejection)), forbidden);
-        assert_eq!(shown(resolver("something else")), with_code(500, "SERVER_ERROR"));
+        assert_eq!(extensions(resolver(rejection)), forbidden);
+        assert_eq!(extensions(resolver("something else")), with_code(500, "SERVER_ERROR"));
     }
 
     #[test]
     fn the_engines_own_errors_have_no_code() {
         let engine = ServerError::new("Unknown field", None);
-        assert_eq!(shown(engine), json!({ "classification": "ValidationError" }));
-        assert_eq!(shown(aborted("deep", None)), json!({ "classification": "ExecutionAborted" }));
-        assert_eq!(shown(syntax(vec![])), json!({ "classification": "InvalidSyntax" }));
-        let variable = bad_variable("no", Pos { line: 1, column: 1 });
-        let expected =
-            json!({ "code": 400, "type": "BAD_REQUEST", "classification": "ValidationError" });
-        assert_eq!(shown(variable), expected);
+        assert_eq!(extensions(engine), json!({ "classification": "ValidationError" }));
+        assert_eq!(
+            extensions(aborted("deep", None)),
+            json!({ "classification": "ExecutionAborted" })
+        );
+        assert_eq!(extensions(syntax(vec![])), json!({ "classification": "InvalidSyntax" }));
+    }
+
+    #[test]
+    fn errors_that_are_only_a_text_are_faults_of_whoever_made_them() {
+        let made = |path: &[&str], message: &str| {
+            let path = path.iter().map(|field| PathSegment::Field((*field).to_owned())).collect();
+            extensions(resolver(Error::new(message)).with_path(path))
+        };
+        assert_eq!(made(&["a", "b"], "it fell over"), with_code(500, "SERVER_ERROR"));
+        // A value that is refused where it is used, as elsewhere.
+        let validation = json!({ "classification": "ValidationError" });
+        assert_eq!(made(&["a"], "Failed to parse \"Long\": no"), validation);
+        assert_eq!(made(&[], "Cannot query field"), validation);
+        assert_eq!(extensions(panicked()), with_code(500, "SERVER_ERROR"));
+    }
+
+    #[test]
+    fn messages_are_not_longer_than_it_helps() {
+        let long = ServerError::new("é ".repeat(100_000), None);
+        assert_eq!(finish(long).message.chars().count(), LONGEST_MESSAGE + 1);
+        let token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.dBjftJeZ4CVP";
+        let signature = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+        for secret in [token, signature] {
+            assert_eq!(excerpt(secret), "(not shown)");
+            let message = format!("{}{secret}", "a ".repeat(LONGEST_MESSAGE / 2 - 10));
+            let shown = finish(ServerError::new(message, None)).message;
+            assert!(!shown.contains(&secret[..8]), "{shown}");
+        }
+        assert_eq!(excerpt(&"a ".repeat(40)), "a ".repeat(20));
     }
 
     #[test]

@@ -3,8 +3,9 @@
 //! [`GraphqlService`] answers `POST /api/graphql` in the names, types and nullability of DataHub's
 //! schema, so that what is written for a DataHub works here. How a request is answered:
 //!
-//! 1. Without an [`Authentication`](crate::Authentication) in the extensions: 401. There is no
-//!    operation for nobody, and no introspection.
+//! 1. Without an [`Authentication`](crate::Authentication) in the extensions: 401 if a layer let
+//!    the request pass, and 500 if there is no layer. There is no operation for nobody, and no
+//!    introspection.
 //! 2. What is no `POST` of `application/json`, too long, or no JSON object with a `query`: 405,
 //!    415, 413 or 400, with a JSON object that has a `message`. Lists of queries are not taken.
 //! 3. From here on the status is 200, and `data` and `extensions` are there. What goes wrong is in
@@ -112,6 +113,7 @@
 //! * Not there: views (`updateServiceAccountDefaultView`, `defaultView`), `orFilters` of
 //!   `listPolicies`, and edges between entities: `relationships` is always null.
 
+mod caught;
 mod config;
 mod engine;
 mod entity;

@@ -1,17 +1,14 @@
 use std::{cmp::Reverse, collections::HashMap};
 
 use async_graphql::{
-    Name, PathSegment, Response, Value,
-    parser::{
-        parse_schema,
-        types::{
-            BaseType, ExecutableDocument, OperationType, Selection, SelectionSet, Type, TypeKind,
-            TypeSystemDefinition,
-        },
+    Name, PathSegment, Positioned, Response, Value,
+    parser::types::{
+        BaseType, ExecutableDocument, OperationType, Selection, SelectionSet, ServiceDocument,
+        Type, TypeKind, TypeSystemDefinition,
     },
 };
 
-use super::variables::chosen;
+use super::variables::{chosen, innermost};
 
 /// The types of the fields of a schema's objects, by which it is found out what is null where a
 /// field failed.
@@ -21,27 +18,42 @@ use super::variables::chosen;
 /// to the whole of `data`.
 #[derive(Debug)]
 pub(super) struct OutputTypes {
+    query: Name,
+    mutation: Name,
     fields: HashMap<Name, HashMap<Name, Type>>,
 }
 
 impl OutputTypes {
-    /// Takes them from a schema, as it prints itself.
-    pub(super) fn from_sdl(sdl: &str) -> Self {
-        // What a schema prints is a schema.
-        let definitions = parse_schema(sdl).map(|schema| schema.definitions).unwrap_or_default();
-        let fields = definitions.into_iter().filter_map(|definition| {
-            let TypeSystemDefinition::Type(definition) = definition else { return None };
-            let definition = definition.node;
-            let fields = match definition.kind {
-                TypeKind::Object(object) => object.fields,
-                TypeKind::Interface(interface) => interface.fields,
-                _ => return None,
+    /// Takes them from a schema.
+    pub(super) fn of(schema: &ServiceDocument) -> Self {
+        let mut types = Self {
+            query: Name::new("Query"),
+            mutation: Name::new("Mutation"),
+            fields: HashMap::new(),
+        };
+        for definition in &schema.definitions {
+            let definition = match definition {
+                TypeSystemDefinition::Schema(schema) => {
+                    let name = |name: &Option<Positioned<Name>>, default: Name| {
+                        name.as_ref().map_or(default, |name| name.node.clone())
+                    };
+                    types.query = name(&schema.node.query, types.query);
+                    types.mutation = name(&schema.node.mutation, types.mutation);
+                    continue;
+                }
+                TypeSystemDefinition::Type(definition) => &definition.node,
+                TypeSystemDefinition::Directive(_) => continue,
             };
-            let fields = fields.into_iter().map(|field| field.node);
-            let fields = fields.map(|field| (field.name.node, field.ty.node)).collect();
-            Some((definition.name.node, fields))
-        });
-        Self { fields: fields.collect() }
+            let fields = match &definition.kind {
+                TypeKind::Object(object) => &object.fields,
+                TypeKind::Interface(interface) => &interface.fields,
+                _ => continue,
+            };
+            let fields = fields.iter().map(|field| &field.node);
+            let fields = fields.map(|field| (field.name.node.clone(), field.ty.node.clone()));
+            types.fields.insert(definition.name.node.clone(), fields.collect());
+        }
+        types
     }
 
     /// Makes null what has to be for every error that is about a field.
@@ -81,11 +93,11 @@ impl OutputTypes {
     ) -> Option<usize> {
         let operation = chosen(document, operation_name)?;
         let root = match operation.ty {
-            OperationType::Query => "Query",
-            OperationType::Mutation => "Mutation",
+            OperationType::Query => &self.query,
+            OperationType::Mutation => &self.mutation,
             OperationType::Subscription => return None,
         };
-        let mut sets = vec![(&operation.selection_set.node, Name::new(root))];
+        let mut sets = vec![(&operation.selection_set.node, root.clone())];
         let mut current: Option<&Type> = None;
         let mut nullable = None;
         for (at, segment) in path.iter().enumerate() {
@@ -157,13 +169,6 @@ struct Found<'a> {
     sets: Vec<(&'a SelectionSet, Name)>,
 }
 
-fn innermost(ty: &Type) -> &Name {
-    match &ty.base {
-        BaseType::Named(name) => name,
-        BaseType::List(item) => innermost(item),
-    }
-}
-
 /// Makes the value at the end of a path null, unless something on the way already is.
 fn make_null(mut value: &mut Value, path: &[PathSegment]) {
     let Some((last, before)) = path.split_last() else { return };
@@ -196,7 +201,10 @@ fn make_null(mut value: &mut Value, path: &[PathSegment]) {
 
 #[cfg(test)]
 mod tests {
-    use async_graphql::{ServerError, parser::parse_query};
+    use async_graphql::{
+        ServerError,
+        parser::{parse_query, parse_schema},
+    };
     use serde_json::{Value as Json, json};
 
     use super::*;
@@ -208,6 +216,10 @@ mod tests {
     ";
 
     fn after(query: &str, data: Json, paths: &[Json]) -> Json {
+        after_in(SDL, query, data, paths)
+    }
+
+    fn after_in(sdl: &str, query: &str, data: Json, paths: &[Json]) -> Json {
         let mut response = Response::new(Value::from_json(data).unwrap());
         for path in paths {
             let path = path.as_array().unwrap().iter().map(|segment| match segment {
@@ -218,7 +230,7 @@ mod tests {
             response.errors.push(error);
         }
         let document = parse_query(query).unwrap();
-        OutputTypes::from_sdl(SDL).propagate(&document, None, &mut response);
+        OutputTypes::of(&parse_schema(sdl).unwrap()).propagate(&document, None, &mut response);
         response.data.into_json().unwrap()
     }
 
@@ -276,5 +288,14 @@ mod tests {
         assert_eq!(after(query, data(), &[json!(["node", "y", "id"])]), expected);
         assert_eq!(after(query, data(), &[json!(["node", "z"])]), expected);
         assert_eq!(after(query, data(), &[json!(["nothing"])]), json!(null));
+    }
+
+    #[test]
+    fn roots_may_have_any_name() {
+        let sdl = "schema { query: Q mutation: M } type Q { a: Int b: Int! } type M { a: Int }";
+        let failed = [json!(["a"])];
+        for query in ["{ a }", "mutation { a }"] {
+            assert_eq!(after_in(sdl, query, json!(null), &failed), json!({ "a": null }), "{query}");
+        }
     }
 }

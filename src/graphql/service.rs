@@ -14,6 +14,7 @@ use serde::Serialize;
 use tower_service::Service;
 
 use super::{
+    caught::{Caught, Panicked},
     engine::{Engine, engine},
     error,
     limit::Limits,
@@ -33,7 +34,8 @@ use crate::{
 /// Service that answers `POST /api/graphql`. Cheap to clone. See the [module docs](super) for an
 /// example.
 ///
-/// It needs an [`Authentication`] in the request's extensions, and answers 401 without.
+/// It needs an [`Authentication`] in the request's extensions. Without, it answers 401 behind an
+/// [`AuthenticateLayer`](crate::AuthenticateLayer) that lets nobody pass as nobody, and 500 where there is no layer.
 #[derive(Clone)]
 #[must_use]
 pub struct GraphqlService {
@@ -53,7 +55,13 @@ impl GraphqlService {
     }
 
     /// The service with other roots: this module's [`Query`](super::Query) and
-    /// [`Mutation`](super::Mutation), merged with fields of one's own. See the [module docs](super#fields-of-your-own).
+    /// [`Mutation`](super::Mutation), merged with fields of one's own. See the
+    /// [module docs](super#fields-of-your-own).
+    ///
+    /// # Panics
+    ///
+    /// If these roots make a schema that cannot be read back from [`sdl`](Self::sdl), such as by a
+    /// `"""` in a description.
     pub fn with_roots<Q, M>(access: Access, query: Q, mutation: M) -> Self
     where
         Q: ObjectType + 'static,
@@ -61,24 +69,35 @@ impl GraphqlService {
     {
         Self {
             engine: engine(access, query, mutation),
-            limits: Limits::default(),
+            limits: Limits::for_bodies_of(Self::BODY_LIMIT),
             body_limit: Self::BODY_LIMIT,
             refusals: Refusals::default(),
         }
     }
 
     /// How many bytes a request's body may have. Default [`BODY_LIMIT`](Self::BODY_LIMIT).
+    ///
+    /// The arguments of a query, with every variable as often as it is used, may come to four times
+    /// as much.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = bytes;
+        self.limits.volume = Limits::volume(bytes);
         self
     }
 
     /// What a request may cost. Default 1,000.
     ///
-    /// Every selection, argument and directive costs 1, in a fragment as often as it is spread. A
-    /// field of the query root costs 10 more, or 40 if its name begins with `list`; one of the
-    /// mutation root 20 more, and a call that makes a token 90. So ten tokens can be made by one
-    /// request, and some fifty other mutations.
+    /// Every selection, argument, directive, list item, object field and use of a variable costs 1,
+    /// and so do 20 items of a variable, wherever it is used; all that in a fragment as often as it
+    /// is spread. A field of the query root costs 10 more, or 40 if its name begins with `list`,
+    /// and one of the mutation root 20 more; a call that makes a token costs 75 more, and one that
+    /// goes through all policies (`listPolicies`, `getGrantedPrivileges`, `debugAccess`) 200. Below
+    /// a field of a root, what the store is asked for (`owner`, `actor`, `properties` and the like)
+    /// costs 5 more, and everything counts once for every 20 rows of the `count` in the arguments,
+    /// up to 50 times.
+    ///
+    /// So ten tokens can be made by one request, or 45 revoked, and a page of 100 tokens can be
+    /// listed with owners and actors.
     pub fn cost_limit(mut self, cost: u32) -> Self {
         self.limits.cost = cost;
         self
@@ -152,12 +171,18 @@ impl GraphqlService {
     }
 
     async fn execute(&self, asked: Asked, authentication: Authentication) -> Executed {
-        match self.engine.prepare(asked, self.limits) {
-            Ok(prepared) => self.engine.execute(prepared, authentication).await,
-            Err(error) => Executed::from_errors(vec![error]),
-        }
+        let executed = Caught::new(async {
+            match self.engine.prepare(asked, self.limits) {
+                Ok(prepared) => self.engine.execute(prepared, authentication).await,
+                Err(error) => Executed::from_errors(vec![error]),
+            }
+        });
+        executed.await.unwrap_or_else(|Panicked| Executed::from_errors(vec![error::panicked()]))
     }
 }
+
+/// How many errors are told of one query.
+const MOST_ERRORS: usize = 100;
 
 /// The JSON of an answer. `data` and `extensions` are always there, as DataHub's clients need it.
 fn write(executed: Executed) -> Result<Bytes, Rejection> {
@@ -169,7 +194,7 @@ fn write(executed: Executed) -> Result<Bytes, Rejection> {
         extensions: &'a std::collections::BTreeMap<String, async_graphql::Value>,
     }
 
-    let errors: Vec<_> = executed.errors.into_iter().map(error::finish).collect();
+    let errors: Vec<_> = executed.errors.into_iter().take(MOST_ERRORS).map(error::finish).collect();
     let answer = Answer { errors: &errors, data: &executed.data, extensions: &executed.extensions };
     serde_json::to_vec(&answer).map(Bytes::from).map_err(|error| {
         tracing::error!(%error, "the answer to a query cannot be written as JSON");

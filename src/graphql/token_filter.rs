@@ -1,7 +1,7 @@
 //! Filters of a list of tokens, as DataHub's clients write them.
 
 use super::{
-    error::BadRequest,
+    error::{BadRequest, excerpt},
     facet::{FacetFilterInput, FilterOperator, SortCriterion, SortOrder},
 };
 use crate::{
@@ -191,11 +191,6 @@ fn condition_name(condition: FilterOperator) -> String {
         async_graphql::Value::Enum(name) => name.to_string(),
         other => other.to_string(),
     }
-}
-
-/// Enough of a text from outside to be recognised.
-fn excerpt(text: &str) -> String {
-    text.chars().take(40).collect()
 }
 
 #[cfg(test)]

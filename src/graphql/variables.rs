@@ -1,43 +1,66 @@
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+};
 
 use async_graphql::{
-    Name, Number, Pos, ServerError, Value, Variables,
-    parser::{
-        parse_schema,
-        types::{
-            BaseType, DocumentOperations, ExecutableDocument, OperationDefinition, Type, TypeKind,
-            TypeSystemDefinition,
-        },
+    Name, Number, ServerError, Value, Variables,
+    parser::types::{
+        BaseType, DocumentOperations, ExecutableDocument, OperationDefinition, ServiceDocument,
+        Type, TypeKind, TypeSystemDefinition,
     },
 };
 
 use super::error;
 
-/// The types of the fields of input objects, by which texts for `Int` are found in variables.
+/// The types that variables may have, and those of the fields of input objects, by which texts for
+/// `Int` are found in variables.
 ///
 /// DataHub's own users write `"20"` for a `count`, and its engine once took that. This one takes
 /// no text for a number, so such texts are made numbers before it sees them; only what stands for
 /// an `Int`, and only if it is written as one.
 #[derive(Debug, Default)]
 pub(super) struct InputTypes {
+    names: HashSet<Name>,
     objects: HashMap<Name, HashMap<Name, Type>>,
 }
 
 impl InputTypes {
-    /// Takes them from a schema, as it prints itself.
-    pub(super) fn from_sdl(sdl: &str) -> Self {
+    /// Takes them from a schema.
+    pub(super) fn of(schema: &ServiceDocument) -> Self {
+        let built_in = ["Int", "Float", "String", "Boolean", "ID"];
+        let mut names: HashSet<_> = built_in.into_iter().map(Name::new).collect();
         let mut objects = HashMap::new();
-        // What a schema prints is a schema.
-        let definitions = parse_schema(sdl).map(|schema| schema.definitions).unwrap_or_default();
-        for definition in definitions {
+        for definition in &schema.definitions {
             let TypeSystemDefinition::Type(definition) = definition else { continue };
-            let definition = definition.node;
-            let TypeKind::InputObject(object) = definition.kind else { continue };
-            let fields = object.fields.into_iter().map(|field| field.node);
-            let fields = fields.map(|field| (field.name.node, field.ty.node)).collect();
-            objects.insert(definition.name.node, fields);
+            let definition = &definition.node;
+            match &definition.kind {
+                TypeKind::Scalar | TypeKind::Enum(_) => {}
+                TypeKind::InputObject(object) => {
+                    let fields = object.fields.iter().map(|field| &field.node);
+                    let fields =
+                        fields.map(|field| (field.name.node.clone(), field.ty.node.clone()));
+                    objects.insert(definition.name.node.clone(), fields.collect());
+                }
+                _ => continue,
+            }
+            names.insert(definition.name.node.clone());
         }
-        Self { objects }
+        Self { names, objects }
+    }
+
+    /// Refuses variables of types that there are not. The engine panics at some of them.
+    pub(super) fn check(&self, document: &ExecutableDocument) -> Result<(), ServerError> {
+        for (_, operation) in document.operations.iter() {
+            for definition in &operation.node.variable_definitions {
+                let name = innermost(&definition.node.var_type.node);
+                if !self.names.contains(name) {
+                    let message = format!("Unknown input type \"{name}\"");
+                    return Err(error::invalid(message, Some(definition.pos)));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Makes the variables of the operation that will be executed what they are declared as.
@@ -55,14 +78,15 @@ impl InputTypes {
             let definition = &definition.node;
             let name = &definition.name.node;
             let Some(value) = variables.get_mut(name) else { continue };
-            let place = Place { pos, path: format!("${name}") };
-            self.value(value, &definition.var_type.node, &place)?;
+            let place = Place { inside: None, step: Step::Variable(name) };
+            self.value(value, &definition.var_type.node, &place)
+                .map_err(|NoInt(message)| error::invalid(message, Some(pos)))?;
         }
         Ok(())
     }
 
     /// As deep as the JSON is nested, which has a limit.
-    fn value(&self, value: &mut Value, ty: &Type, place: &Place) -> Result<(), ServerError> {
+    fn value(&self, value: &mut Value, ty: &Type, place: &Place<'_>) -> Result<(), NoInt> {
         match (&ty.base, value) {
             (_, Value::Null) => Ok(()),
             (BaseType::List(inner), Value::List(items)) => {
@@ -84,22 +108,34 @@ impl InputTypes {
     }
 }
 
-fn int(value: &mut Value, place: &Place) -> Result<(), ServerError> {
+/// What is said of a value that is no `Int`.
+struct NoInt(String);
+
+fn int(value: &mut Value, place: &Place<'_>) -> Result<(), NoInt> {
     let number = match &*value {
         Value::String(text) if is_written_plainly(text) => text.parse::<i32>().ok(),
-        Value::Number(number) => number.as_i64().and_then(|number| number.try_into().ok()),
+        Value::Number(number) => whole(number),
         _ => None,
     };
     let Some(number) = number else {
         // Not what it is instead: that may be anything.
-        let path = &place.path;
-        return Err(error::bad_variable(
-            format!("Variable {path} has an invalid value: it is not an Int of 32 bits"),
-            place.pos,
-        ));
+        let message = format!("Variable {place} has an invalid value: it is not an Int of 32 bits");
+        return Err(NoInt(message));
     };
     *value = Value::Number(Number::from(number));
     Ok(())
+}
+
+/// The whole number that this is, also if it is written as `1.0`: some languages know no other
+/// numbers.
+fn whole(number: &Number) -> Option<i32> {
+    if let Some(number) = number.as_i64() {
+        return number.try_into().ok();
+    }
+    let number = number.as_f64()?;
+    let in_range = (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&number);
+    #[allow(clippy::cast_possible_truncation)] // it is whole and in range
+    (in_range && number.fract() == 0.0).then_some(number as i32)
 }
 
 /// Whether a text is a whole number as GraphQL writes one: no plus, no leading zeros, no blanks.
@@ -126,25 +162,54 @@ pub(super) fn chosen<'a>(
     operation.map(|operation| &operation.node)
 }
 
-/// Where in the variables a value is.
-struct Place {
-    pos: Pos,
-    path: String,
+/// The type in lists.
+pub(super) fn innermost(ty: &Type) -> &Name {
+    match &ty.base {
+        BaseType::Named(name) => name,
+        BaseType::List(item) => innermost(item),
+    }
 }
 
-impl Place {
-    fn field(&self, name: &Name) -> Self {
-        Self { pos: self.pos, path: format!("{}.{name}", self.path) }
+/// Where in the variables a value is. Written out only if something is wrong there.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    inside: Option<&'a Place<'a>>,
+    step: Step<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Variable(&'a Name),
+    Field(&'a Name),
+    Index(usize),
+}
+
+impl<'a> Place<'a> {
+    fn field(&'a self, name: &'a Name) -> Self {
+        Self { inside: Some(self), step: Step::Field(name) }
     }
 
-    fn index(&self, index: usize) -> Self {
-        Self { pos: self.pos, path: format!("{}[{index}]", self.path) }
+    fn index(&'a self, index: usize) -> Self {
+        Self { inside: Some(self), step: Step::Index(index) }
+    }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(inside) = self.inside {
+            inside.fmt(f)?;
+        }
+        match self.step {
+            Step::Variable(name) => write!(f, "${name}"),
+            Step::Field(name) => write!(f, ".{name}"),
+            Step::Index(index) => write!(f, "[{index}]"),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use async_graphql::parser::parse_query;
+    use async_graphql::parser::{parse_query, parse_schema};
     use serde_json::{Value as Json, json};
 
     use super::*;
@@ -158,7 +223,7 @@ mod tests {
     fn coerce(declared: &str, value: &Json) -> Result<Json, String> {
         let document = parse_query(format!("query ($v: {declared}) {{ a }}")).unwrap();
         let mut variables = Variables::from_json(json!({ "v": value }));
-        let types = InputTypes::from_sdl(SDL);
+        let types = InputTypes::of(&parse_schema(SDL).unwrap());
         types.coerce(&document, None, &mut variables).map_err(|error| error.message)?;
         Ok(variables["v"].clone().into_json().unwrap())
     }
@@ -168,6 +233,8 @@ mod tests {
         assert_eq!(coerce("Int", &json!("20")).unwrap(), json!(20));
         assert_eq!(coerce("Int!", &json!("0")).unwrap(), json!(0));
         assert_eq!(coerce("Int", &json!("-7")).unwrap(), json!(-7));
+        assert_eq!(coerce("Int", &json!(7.0)).unwrap(), json!(7), "some languages know no others");
+        assert_eq!(coerce("Int", &json!(-2147483648.0)).unwrap(), json!(i32::MIN));
         assert_eq!(coerce("[Int!]!", &json!(["1", 2, null])).unwrap(), json!([1, 2, null]));
         assert_eq!(coerce("[[Int]]", &json!("1")).unwrap(), json!(1));
         let page = json!({ "start": "1", "count": 2, "name": "3", "ids": ["4"], "long": "5",
@@ -203,6 +270,8 @@ mod tests {
             json!("99999999999"),
             json!(99_999_999_999_i64),
             json!(1.5),
+            json!(2147483648.0),
+            json!(1e300),
             json!("1.0"),
             json!("+1"),
             json!("007"),
@@ -224,7 +293,7 @@ mod tests {
     #[test]
     fn the_variables_are_those_of_the_operation_that_is_chosen() {
         let document = parse_query("query a($v: Int) { a } query b($v: String) { a }").unwrap();
-        let types = InputTypes::from_sdl(SDL);
+        let types = InputTypes::of(&parse_schema(SDL).unwrap());
         for (name, expected) in [
             (Some("a"), json!(1)),
             (Some("b"), json!("1")),
@@ -235,5 +304,29 @@ mod tests {
             types.coerce(&document, name, &mut variables).unwrap();
             assert_eq!(variables["v"].clone().into_json().unwrap(), expected, "{name:?}");
         }
+    }
+
+    #[test]
+    fn variables_of_types_that_are_not_there_are_refused() {
+        let schema = format!("{SDL} enum Color {{ RED }} interface Node {{ id: ID }}");
+        let types = InputTypes::of(&parse_schema(schema).unwrap());
+        let check = |declared: &str| {
+            let document = parse_query(format!("query ($v: {declared}) {{ a }}")).unwrap();
+            types.check(&document).map_err(|error| error.message)
+        };
+        for known in ["Int", "[Int!]!", "Page = {}", "[[Long]] = 1", "Color", "ID", "Float!"] {
+            assert_eq!(check(known), Ok(()), "{known}");
+        }
+        for (unknown, name) in [
+            ("[Nope] = 1", "Nope"),
+            ("[[Nope!]!]! = [[1]]", "Nope"),
+            ("Nope", "Nope"),
+            ("Query", "Query"),
+            ("[Node] = 1", "Node"),
+        ] {
+            assert_eq!(check(unknown), Err(format!("Unknown input type \"{name}\"")));
+        }
+        let many = parse_query("query a { a } query b ($v: [Nope] = 1) { a }").unwrap();
+        assert!(types.check(&many).is_err());
     }
 }

@@ -41,10 +41,13 @@ async fn a_hundred_aliased_mutations_are_refused_before_the_first() {
         assert!(told.starts_with("maximum query complexity exceeded"), "{told}");
     }
     assert_eq!(total(&api).await, before);
-    // Ten are made.
-    let ten = format!("mutation ($input: CreateAccessTokenInput!) {{ {} }}", aliased(create, 9));
+    let create = "createAccessToken(input: $input) { accessToken metadata { urn id name } }";
+    let ten = format!("mutation ($input: CreateAccessTokenInput!) {{ {} }}", aliased(create, 10));
     api.data(&api.alice, &ten, input).await;
-    assert_eq!(total(&api).await, before + 9);
+    assert_eq!(total(&api).await, before + 10);
+    let revoke = aliased("updateUserStatus(urn: \"x\", status: ACTIVE)", 43);
+    let json = api.ask(&api.alice, &format!("mutation {{ {revoke} }}"), json!({})).await;
+    assert_eq!(json["errors"].as_array().unwrap().len(), 43, "each was tried");
     let revoke = aliased("revokeAccessToken(tokenId: \"x\")", 100);
     aborted(&api, &api.alice, &format!("mutation {{ {revoke} }}"), json!({})).await;
 }
@@ -83,4 +86,61 @@ async fn limits_can_be_set() {
     let api = Api::of(config(), |service| service.depth_limit(3)).await;
     let told = aborted(&api, &api.alice, query, json!({})).await;
     assert_eq!(told, "maximum query depth exceeded 4 > 3");
+}
+
+#[tokio::test]
+async fn a_variable_is_not_copied_without_bounds() {
+    let api = Api::new().await;
+    let uses = |times| {
+        format!(
+            "query ($f: FacetFilterInput!) {{ listAccessTokens(input: {{filters: [{}]}}) {{ total }} }}",
+            "$f".repeat(times)
+        )
+    };
+    let filter = json!({ "f": { "field": "name", "values": ["x".repeat(500_000)] } });
+    let told = aborted(&api, &api.admin, &uses(250_000), filter.clone()).await;
+    assert_eq!(told, "maximum query length exceeded: 15000 tokens");
+    let told = aborted(&api, &api.admin, &uses(1_000), filter.clone()).await;
+    assert!(told.starts_with("maximum query complexity exceeded"), "{told}");
+    let told = aborted(&api, &api.admin, &uses(20), filter.clone()).await;
+    assert!(told.starts_with("maximum query volume exceeded"), "{told}");
+    api.data(&api.admin, &uses(2), filter).await;
+}
+
+#[tokio::test]
+async fn introspection_has_its_limits() {
+    let api = Api::new().await;
+    let deep = format!(
+        "{{ __type(name: \"Entity\") {{ {} name {} }} }}",
+        "possibleTypes { interfaces { ".repeat(6),
+        "} }".repeat(6)
+    );
+    let told = aborted(&api, &api.alice, &deep, json!({})).await;
+    assert_eq!(told, "an introspection has too many lists in each other");
+    let two = "{ __type(name: \"Query\") { fields { type { fields { name } } } } }";
+    api.data(&api.alice, two, json!({})).await;
+}
+
+#[tokio::test]
+async fn a_variable_of_no_type_is_refused_and_not_repeated() {
+    let api = Api::new().await;
+    for declared in ["[Nope] = 1", "[[Nope]!] = [1]", "[CorpUser] = 1", "Nope"] {
+        let query = format!("query ($a: {declared}) {{ me {{ corpUser {{ urn }} }} }}");
+        let json = api.ask(&api.alice, &query, json!({})).await;
+        let error = &json["errors"][0];
+        assert!(error["message"].as_str().unwrap().starts_with("Unknown input type"), "{json}");
+        assert_eq!(error["extensions"], json!({ "classification": "ValidationError" }));
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_tokens_is_listed_with_owners_and_actors() {
+    let api = Api::new().await;
+    let query = "query ($input: ListAccessTokenInput!) { listAccessTokens(input: $input) {
+        start count total tokens { urn type id name description actorUrn ownerUrn createdAt expiresAt
+            status createdVia owner { urn username properties { displayName email } }
+            actor { urn username properties { displayName email } } }
+    } }";
+    api.data(&api.admin, query, json!({ "input": { "count": 100 } })).await;
+    aborted(&api, &api.admin, query, json!({ "input": { "count": 1_000 } })).await;
 }
