@@ -3,8 +3,10 @@
 //! 1. Each [`Change`] has been read into what it would do; what makes no sense, or is never written
 //!    here, has been refused.
 //! 2. A [`Batch`] is all changes of a request with what is there already, and says what they ask
-//!    for. Patches are applied to what is there.
-//! 3. [`Batch::commit`] writes. The entity store and the directory are two databases, so one
+//!    for whatever comes of them.
+//! 3. Once that is granted, [`Batch::resolve`] applies patches to what is there, and it is asked for
+//!    the tags that come or go and the domains that something is put in, too.
+//! 4. [`Batch::commit`] writes. The entity store and the directory are two databases, so one
 //!    transaction cannot span them. Aspects of entities are written all or none, and only if
 //!    nothing that was decided upon has changed; policies are written all or none, too; each change
 //!    of a user or group is a step of its own. What takes something away comes first, what gives
@@ -37,7 +39,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Batch {
     changes: Vec<Change>,
-    existed: BTreeMap<Urn, bool>,
+    stored: BTreeMap<Urn, Stored>,
     /// What the decision, or what is written, depends on.
     expected: Expected,
     /// What is made, and what is patched into other domains, as it will be.
@@ -46,11 +48,48 @@ pub(crate) struct Batch {
     changed_tags: BTreeMap<Urn, BTreeSet<Urn>>,
 }
 
+/// What is there of an entity.
+#[derive(Debug, Default)]
+struct Stored {
+    exists: bool,
+    /// The aspects that patches and decisions depend on, as they are stored.
+    texts: BTreeMap<String, String>,
+}
+
 impl Batch {
+    /// What the changes ask for on entities as they are, whatever patches make of these. What is to
+    /// be made in a domain by a patch can only be judged when that is known.
+    pub(crate) fn first_requirements(&self) -> impl Iterator<Item = (Requirement, Resource)> {
+        let is_made_in_domain = |urn: &Urn| {
+            !self.exists(urn)
+                && self.changes.iter().any(|it| it.urn == *urn && it.aspect == "domains")
+        };
+        let unknown: HashSet<&Urn> =
+            self.stored.keys().filter(|urn| is_made_in_domain(urn)).collect();
+        let known = self.operations().filter(move |(_, change)| !unknown.contains(&change.urn));
+        known.map(|(operation, change)| {
+            let name = change.entity_type.name.as_str();
+            let needed = requirement(OperationGroup::Entity, operation, Some(name));
+            (needed.into(), Resource::new(&change.urn))
+        })
+    }
+
     /// What the changes ask for, each on its entity, and on the tags that come or go with it.
     pub(crate) fn requirements(
         &self,
     ) -> impl Iterator<Item = (Requirement, Resource, Vec<Resource>)> {
+        self.operations().flat_map(|(operation, change)| {
+            let name = change.entity_type.name.as_str();
+            let needed = requirement(OperationGroup::Entity, operation, Some(name));
+            let tags = self.changed_tags.get(&change.urn).into_iter().flatten();
+            let tags: Vec<Resource> = tags.map(Resource::from).collect();
+            let resources = self.resources(&change.urn).into_iter();
+            resources.map(move |resource| (needed.clone().into(), resource, tags.clone()))
+        })
+    }
+
+    /// Each operation on each entity, once.
+    fn operations(&self) -> impl Iterator<Item = (Operation, &Change)> {
         let mut asked = HashSet::new();
         let operations = self.changes.iter().flat_map(|change| {
             let name = change.entity_type.name.as_str();
@@ -62,16 +101,7 @@ impl Batch {
                 .then_some(Operation::Create);
             [Some(operation), makes].into_iter().flatten().map(move |operation| (operation, change))
         });
-        let operations =
-            operations.filter(move |(operation, change)| asked.insert((*operation, &change.urn)));
-        operations.flat_map(|(operation, change)| {
-            let name = change.entity_type.name.as_str();
-            let needed = requirement(OperationGroup::Entity, operation, Some(name));
-            let tags = self.changed_tags.get(&change.urn).into_iter().flatten();
-            let tags: Vec<Resource> = tags.map(Resource::from).collect();
-            let resources = self.resources(&change.urn).into_iter();
-            resources.map(move |resource| (needed.clone(), resource, tags.clone()))
-        })
+        operations.filter(move |(operation, change)| asked.insert((*operation, &change.urn)))
     }
 
     /// What they ask for besides, without a resource.
@@ -89,9 +119,9 @@ impl Batch {
             Written::Prepared(entities) => entities,
             Written::Changed(urn) => return Err(Refused::Raced(urn)),
         };
-        for (urn, existed) in &self.existed {
+        for (urn, stored) in &self.stored {
             if urn.entity_type() == "corpuser"
-                && !existed
+                && !stored.exists
                 && !service.store.create_user(urn).await?
             {
                 return Err(Refused::Raced(urn.clone()));
@@ -172,7 +202,7 @@ impl Batch {
     }
 
     fn exists(&self, urn: &Urn) -> bool {
-        self.existed.get(urn).copied().unwrap_or_default()
+        self.stored.get(urn).is_some_and(|stored| stored.exists)
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) struct Change {
 }
 
 /// What a change does, and where.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Effect {
     /// The user exists; nothing else.
     User,
@@ -141,17 +141,31 @@ impl Change {
     pub(crate) fn resolve(&mut self, current: Option<&Value>) -> Result<(), Refused> {
         if let Effect::Patch(patch) = &self.effect {
             let value = patch.apply(self.aspect, current)?;
-            facts::check(self.aspect, &value)?;
+            // What is wrong could be told by what is stored, which not everybody may read.
+            facts::check(self.aspect, &value).map_err(|_| self.bad_result())?;
             self.effect = Effect::Entity(value);
         }
         Ok(())
     }
 
+    fn bad_result(&self) -> Refused {
+        Refused::bad(format!("{}: the patch makes of it what makes no sense", self.aspect))
+    }
+
     /// The tags that the entity has after it, if it is about tags.
-    pub(crate) fn tags(&self) -> Option<BTreeSet<Urn>> {
+    pub(crate) fn tags(&self) -> Result<Option<BTreeSet<Urn>>, Refused> {
         match &self.effect {
-            Effect::Entity(value) if self.aspect == "globalTags" => Some(tags_of(value)),
-            _ => None,
+            Effect::Entity(value) if self.aspect == "globalTags" => {
+                let count = value.get("tags").and_then(Value::as_array).map_or(0, Vec::len);
+                let tags: Vec<Urn> = urns_of_tags(value).collect();
+                // It could not be asked for what is none.
+                if tags.len() != count {
+                    let text = format!("{}: a tag is the urn of a tag", self.aspect);
+                    return Err(Refused::bad(text));
+                }
+                Ok(Some(tags.into_iter().collect()))
+            }
+            _ => Ok(None),
         }
     }
 
@@ -159,11 +173,16 @@ impl Change {
     pub(crate) fn domains(&self) -> Result<Option<Vec<Urn>>, Refused> {
         match &self.effect {
             Effect::Entity(value) if self.aspect == "domains" => {
-                let Domains { domains } = parse(self.aspect, value)?;
-                if domains.len() > MAX_DOMAINS {
-                    return Err(Refused::bad(format!("{MAX_DOMAINS} domains at most")));
+                let parsed = parse(self.aspect, value).and_then(|Domains { domains }| {
+                    if domains.len() > MAX_DOMAINS {
+                        return Err(Refused::bad(format!("{MAX_DOMAINS} domains at most")));
+                    }
+                    of_type("domain", domains)
+                });
+                match parsed {
+                    Err(_) if self.change_type == ChangeType::Patch => Err(self.bad_result()),
+                    parsed => parsed.map(Some),
                 }
-                Ok(Some(of_type("domain", domains)?))
             }
             _ => Ok(None),
         }
@@ -232,8 +251,12 @@ impl Change {
 
 /// The tags in the value of the aspect `globalTags`, as far as it has any.
 pub(crate) fn tags_of(value: &Value) -> BTreeSet<Urn> {
+    urns_of_tags(value).collect()
+}
+
+fn urns_of_tags(value: &Value) -> impl Iterator<Item = Urn> {
     let tags = value.get("tags").and_then(Value::as_array).into_iter().flatten();
-    tags.filter_map(|tag| tag.get("tag")?.as_str()?.parse().ok()).collect()
+    tags.filter_map(|tag| tag.get("tag")?.as_str()?.parse().ok())
 }
 
 const MAX_DOMAINS: usize = 100;

@@ -16,7 +16,7 @@ use tower_pat::backend::StoreError;
 
 pub(crate) use self::{
     metadata::SystemMetadata,
-    read::Stamp,
+    read::{Stamp, parse},
     runs::{Run, RunRow},
     series::{Event, Span, check as check_event},
     write::{AspectWrite, Deleted, Expected, Written},

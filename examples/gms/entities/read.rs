@@ -35,6 +35,18 @@ impl EntityStore {
         Ok((!aspects.is_empty()).then_some(aspects))
     }
 
+    /// The values of an entity's aspects by name, as they are stored: what is read from one and
+    /// written again need not be the same text.
+    pub(crate) async fn texts(&self, urn: &Urn) -> Result<BTreeMap<String, String>, StoreError> {
+        let rows: Vec<(String, String)> =
+            sqlx::query_as("SELECT name, value FROM aspect WHERE urn = ?")
+                .bind(urn.as_str())
+                .fetch_all(&self.pool)
+                .await
+                .map_err(StoreError::unavailable)?;
+        Ok(rows.into_iter().collect())
+    }
+
     /// The stamps of an entity's aspects by name.
     pub(crate) async fn stamps(&self, urn: &Urn) -> Result<BTreeMap<String, Stamp>, StoreError> {
         let rows: Vec<(String, i64, String, Option<String>)> = sqlx::query_as(
@@ -126,7 +138,7 @@ pub(super) fn urn(text: &str) -> Result<Urn, StoreError> {
     text.parse().map_err(|error| StoreError::corrupt("aspect.urn", error))
 }
 
-pub(super) fn parse(value: &str) -> Result<Value, StoreError> {
+pub(crate) fn parse(value: &str) -> Result<Value, StoreError> {
     serde_json::from_str(value)
         .map_err(|_| StoreError::Corrupt { what: "aspect.value", source: None })
 }

@@ -49,8 +49,9 @@ pub(crate) struct Deleted {
 pub(crate) struct Expected {
     /// Whether entities were there.
     pub(crate) entities: BTreeMap<Urn, bool>,
-    /// What aspects were, for those that the decision, or what is written now, depends on.
-    pub(crate) aspects: BTreeMap<(Urn, &'static str), Option<Value>>,
+    /// What aspects were, as they are stored, for those that the decision, or what is written now,
+    /// depends on.
+    pub(crate) aspects: BTreeMap<(Urn, &'static str), Option<String>>,
 }
 
 impl EntityStore {
@@ -163,8 +164,7 @@ impl Expected {
                     .fetch_optional(&mut **transaction)
                     .await
                     .map_err(StoreError::unavailable)?;
-            // What is stored was written in the same way.
-            if value != expected.as_ref().map(Value::to_string) {
+            if value != *expected {
                 return Ok(Some(urn.clone()));
             }
         }
@@ -249,7 +249,7 @@ mod tests {
             let mut expectation = Expected::default();
             expectation.entities.insert(urn.clone(), expected);
             if let Some(was) = was {
-                let was = Some(json!({ "name": was }));
+                let was = Some(json!({ "name": was }).to_string());
                 expectation.aspects.insert((urn.clone(), aspect), was);
             }
             let now = Timestamp::from_seconds(0);

@@ -38,9 +38,8 @@ impl KeyedList {
                 }
                 let number = places.len();
                 match places.entry(keys) {
-                    Entry::Occupied(taken) if *slot != entry => {
-                        let keys = taken.key().join(", ");
-                        return Err(format!("two entries have the key {keys}"));
+                    Entry::Occupied(_) if *slot != entry => {
+                        return Err("two entries have the same key".to_owned());
                     }
                     Entry::Occupied(_) => {}
                     Entry::Vacant(free) => {

@@ -37,7 +37,7 @@ pub(super) fn of_type(entity_type: &EntityType) -> Resource {
     Resource::of_type(entity_type.name.as_str())
 }
 
-/// That it cannot be told whether they may read something is an error, and not a no.
+/// Where it cannot be told whether they may read something, they may not.
 impl Readable for Authentication {
     fn may_read<'a>(
         &'a self,
@@ -65,12 +65,17 @@ pub(super) async fn commit(
 ) -> Result<(), Refused> {
     let mut attempt = 1;
     loop {
-        let batch = Batch::new(service, changes.clone()).await?;
-        for (needed, resource, tags) in batch.requirements() {
-            auth.authorize_with(needed, resource, &tags).await?;
+        let mut batch = Batch::new(service, changes.clone()).await?;
+        // Before patches are applied: what comes of that tells of what is there.
+        for (needed, resource) in batch.first_requirements() {
+            auth.authorize(needed, resource).await?;
         }
         for needed in batch.grants() {
             auth.require(needed)?;
+        }
+        batch.resolve(service).await?;
+        for (needed, resource, tags) in batch.requirements() {
+            auth.authorize_with(needed, resource, &tags).await?;
         }
         match batch.commit(service, auth.actor().urn()).await {
             Err(Refused::Raced(_)) if attempt < ATTEMPTS => attempt += 1,
