@@ -108,10 +108,12 @@ impl Change {
             Home::Key => Effect::Entity(key),
             Home::Series => {
                 check_event(aspect, value)?;
+                is_storable(aspect, value)?;
                 Effect::Event(value.clone())
             }
             Home::Entities => {
                 facts::check(aspect, value)?;
+                is_storable(aspect, value)?;
                 Effect::Entity(value.clone())
             }
         };
@@ -143,6 +145,11 @@ impl Change {
             let value = patch.apply(self.aspect, current)?;
             // What is wrong could be told by what is stored, which not everybody may read.
             facts::check(self.aspect, &value).map_err(|_| self.bad_result())?;
+            is_storable(self.aspect, &value)?;
+            if value.to_string().len() > MAX_PATCHED {
+                let text = format!("{}: it would have more than 16 MiB", self.aspect);
+                return Err(Refused::bad(text));
+            }
             self.effect = Effect::Entity(value);
         }
         Ok(())
@@ -259,7 +266,31 @@ fn urns_of_tags(value: &Value) -> impl Iterator<Item = Urn> {
     tags.filter_map(|tag| tag.get("tag")?.as_str()?.parse().ok())
 }
 
+/// Refuses a value that could not be read again: `serde_json` stops at a depth of 128, and an answer
+/// has the value somewhere inside.
+fn is_storable(aspect: &str, value: &Value) -> Result<(), Refused> {
+    if is_deeper_than(MAX_DEPTH, value) {
+        return Err(Refused::bad(format!("{aspect}: its value is {MAX_DEPTH} deep at most")));
+    }
+    Ok(())
+}
+
+fn is_deeper_than(depth: usize, value: &Value) -> bool {
+    let Some(below) = depth.checked_sub(1) else { return value.is_array() || value.is_object() };
+    match value {
+        Value::Array(entries) => entries.iter().any(|entry| is_deeper_than(below, entry)),
+        Value::Object(members) => members.values().any(|member| is_deeper_than(below, member)),
+        _ => false,
+    }
+}
+
 const MAX_DOMAINS: usize = 100;
+
+/// How deep a value is at most; DataHub's own are far from it.
+const MAX_DEPTH: usize = 64;
+
+/// In bytes, what patches make of an aspect: as much as can be sent at once.
+const MAX_PATCHED: usize = 16 * 1024 * 1024;
 
 /// Whether it writes what is sent, whatever is there (DataHub takes the three for the same).
 fn upserts(change_type: ChangeType) -> bool {

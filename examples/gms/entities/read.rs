@@ -82,13 +82,14 @@ impl EntityStore {
     }
 
     /// Up to `count` entities of some types with their aspects, behind the urn `after`, in the order
-    /// of urns.
+    /// of urns, and where the next ones begin, unless there are none. An entity that cannot be read
+    /// is left out.
     pub(crate) async fn candidates(
         &self,
         types: &[&str],
         after: &str,
         count: u32,
-    ) -> Result<Vec<(Urn, BTreeMap<String, Value>)>, StoreError> {
+    ) -> Result<(Vec<(Urn, BTreeMap<String, Value>)>, Option<String>), StoreError> {
         let rows: Vec<(String, String, String)> = sqlx::query_as(
             "SELECT urn, name, value FROM aspect WHERE urn IN (
                  SELECT DISTINCT urn FROM aspect
@@ -102,20 +103,32 @@ impl EntityStore {
         .fetch_all(&self.pool)
         .await
         .map_err(StoreError::unavailable)?;
+        let last = rows.last().map(|(urn, _, _)| urn.clone());
         let mut found: Vec<(Urn, BTreeMap<String, Value>)> = Vec::new();
+        let mut unreadable: Option<String> = None;
         for (text, name, value) in rows {
-            if found.last().is_none_or(|(last, _)| last.as_str() != text) {
-                found.push((urn(&text)?, BTreeMap::new()));
+            if unreadable.as_ref() == Some(&text) {
+                continue;
             }
-            if let Some((_, aspects)) = found.last_mut() {
-                aspects.insert(name, parse(&value)?);
+            let (Ok(urn), Ok(value)) = (urn(&text), parse(&value)) else {
+                tracing::error!(urn = text, aspect = name, "a stored aspect cannot be read");
+                // Without one of its aspects, it could be taken for what it is not.
+                found.pop_if(|(last, _)| last.as_str() == text);
+                unreadable = Some(text);
+                continue;
+            };
+            match found.last_mut() {
+                Some((last, aspects)) if *last == urn => {
+                    aspects.insert(name, value);
+                }
+                _ => found.push((urn, BTreeMap::from([(name, value)]))),
             }
         }
-        Ok(found)
+        Ok((found, last))
     }
 
     /// The aspects whose value has this text as a whole JSON text somewhere, whatever it means
-    /// there: urn, aspect name and value.
+    /// there: urn, aspect name and value. What cannot be read is left out.
     pub(crate) async fn mentions(
         &self,
         text: &str,
@@ -127,10 +140,14 @@ impl EntityStore {
         .fetch_all(&self.pool)
         .await
         .map_err(StoreError::unavailable)?;
-        let read = |(urn, name, value): (String, String, String)| {
-            Ok((self::urn(&urn)?, name, parse(&value)?))
+        let read = |(text, name, value): (String, String, String)| {
+            let (Ok(urn), Ok(value)) = (urn(&text), parse(&value)) else {
+                tracing::error!(urn = text, aspect = name, "a stored aspect cannot be read");
+                return None;
+            };
+            Some((urn, name, value))
         };
-        rows.into_iter().map(read).collect()
+        Ok(rows.into_iter().filter_map(read).collect())
     }
 }
 
@@ -141,4 +158,38 @@ pub(super) fn urn(text: &str) -> Result<Urn, StoreError> {
 pub(crate) fn parse(value: &str) -> Result<Value, StoreError> {
     serde_json::from_str(value)
         .map_err(|_| StoreError::Corrupt { what: "aspect.value", source: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_cannot_be_read_is_in_nobodys_way() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let store = EntityStore::open(&folder.path().join("entities.db")).await.unwrap();
+        for (urn, name, value) in [
+            ("urn:li:tag:a", "status", "{\"of\":\"x\"}"),
+            ("urn:li:tag:b", "status", "{\"of\":\"x\"}"),
+            ("urn:li:tag:b", "tagKey", "{\"of\":\"x\""),
+            ("urn:li:tag:c", "status", "{\"of\":\"x\"}"),
+            ("urn:li:tag:d", "status", "["),
+        ] {
+            sqlx::query(
+                "INSERT INTO aspect (urn, type, name, value, written_at, written_by)
+                 VALUES (?, 'tag', ?, ?, 0, 'urn:li:corpuser:x')",
+            )
+            .bind(urn)
+            .bind(name)
+            .bind(value)
+            .execute(&store.pool)
+            .await
+            .unwrap();
+        }
+        let (found, last) = store.candidates(&["tag"], "", 10).await.unwrap();
+        let found: Vec<&str> = found.iter().map(|(urn, _)| urn.as_str()).collect();
+        assert_eq!(found, ["urn:li:tag:a", "urn:li:tag:c"]);
+        assert_eq!(last.as_deref(), Some("urn:li:tag:d"));
+        assert_eq!(store.mentions("x").await.unwrap().len(), 3);
+    }
 }

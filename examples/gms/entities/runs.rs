@@ -21,8 +21,9 @@ pub(crate) struct RunRow {
     pub(crate) urn: Urn,
     pub(crate) aspect: String,
     pub(crate) written_at: i64,
+    /// Null, if values are not asked for and it is not about tags.
     pub(crate) value: Value,
-    /// What the aspect was before the run, if it was.
+    /// What the aspect was before the run, if it was; null as above.
     pub(crate) before: Option<Value>,
     row: Row,
 }
@@ -64,27 +65,33 @@ impl EntityStore {
         Ok(rows.into_iter().map(run).collect())
     }
 
-    /// What a run wrote, in the order of urns.
+    /// What a run wrote, in the order of urns. Unless it is asked `with_values`, only what is about
+    /// tags has its value.
     pub(crate) async fn run_rows(
         &self,
         run_id: &str,
         start: u32,
         count: u32,
+        with_values: bool,
     ) -> Result<Vec<RunRow>, StoreError> {
         type Found = (String, String, i64, String, Option<String>, i64, Option<String>);
         let rows: Vec<Found> = sqlx::query_as(
-            "SELECT urn, name, written_at, value,
-                 (SELECT earlier.value FROM earlier WHERE earlier.urn = aspect.urn
+            "SELECT urn, name, written_at,
+                 CASE WHEN ?4 OR name = 'globalTags' THEN value ELSE 'null' END,
+                 (SELECT CASE WHEN ?4 OR name = 'globalTags' THEN earlier.value ELSE 'null' END
+                  FROM earlier WHERE earlier.urn = aspect.urn
                   AND earlier.name = aspect.name AND earlier.run_id <> ?1
                   ORDER BY earlier.version DESC LIMIT 1),
                  version, NULL FROM aspect WHERE run_id = ?1
              UNION ALL
-             SELECT urn, name, written_at, value, NULL, at, event FROM series WHERE run_id = ?1
+             SELECT urn, name, written_at, CASE WHEN ?4 THEN value ELSE 'null' END, NULL, at, event
+             FROM series WHERE run_id = ?1
              ORDER BY 1, 2, 6 LIMIT ?2 OFFSET ?3",
         )
         .bind(run_id)
         .bind(count)
         .bind(start)
+        .bind(with_values)
         .fetch_all(&self.pool)
         .await
         .map_err(StoreError::unavailable)?;

@@ -1,5 +1,6 @@
 //! Aspects that are series over time: events, told apart by when they were and what they are about.
 
+use futures_util::TryStreamExt;
 use serde_json::{Value, json};
 use sqlx::{Sqlite, Transaction};
 use tower_pat::{actor::Urn, backend::StoreError, clock::Timestamp};
@@ -22,29 +23,45 @@ pub(crate) struct Span {
 }
 
 impl EntityStore {
-    /// The events of a series within a span, the latest first.
+    /// Up to `count` events of a series within a span that are `wanted`, the latest first. Only so
+    /// many are looked at.
     pub(crate) async fn events(
         &self,
         urn: &Urn,
         aspect: &str,
         span: Span,
+        count: usize,
+        wanted: impl Fn(&Value) -> bool + Send,
     ) -> Result<Vec<Event>, StoreError> {
-        let rows: Vec<(String, Option<String>)> = sqlx::query_as(
+        let mut events = Vec::new();
+        if count == 0 {
+            return Ok(events);
+        }
+        let mut rows = sqlx::query_as::<_, (String, Option<String>)>(
             "SELECT value, system_metadata FROM series
-             WHERE urn = ? AND name = ? AND at BETWEEN ? AND ? ORDER BY at DESC, event",
+             WHERE urn = ? AND name = ? AND at BETWEEN ? AND ? ORDER BY at DESC, event LIMIT ?",
         )
         .bind(urn.as_str())
         .bind(aspect)
         .bind(span.from.unwrap_or(i64::MIN))
         .bind(span.to.unwrap_or(i64::MAX))
-        .fetch_all(&self.pool)
-        .await
-        .map_err(StoreError::unavailable)?;
-        let parse = |(value, metadata): (String, Option<String>)| {
+        .bind(MAX_LOOKED_AT)
+        .fetch(&self.pool);
+        // One row after another, and none behind the last that is wanted.
+        while let Some((value, metadata)) =
+            rows.try_next().await.map_err(StoreError::unavailable)?
+        {
+            let value = read::parse(&value)?;
+            if !wanted(&value) {
+                continue;
+            }
             let system_metadata = metadata.as_deref().map(read::parse).transpose()?;
-            Ok(Event { value: read::parse(&value)?, system_metadata })
-        };
-        rows.into_iter().map(parse).collect()
+            events.push(Event { value, system_metadata });
+            if events.len() == count {
+                break;
+            }
+        }
+        Ok(events)
     }
 
     /// Deletes the events of a series within a span; how many there were.
@@ -66,6 +83,9 @@ impl EntityStore {
         Ok(deleted.rows_affected())
     }
 }
+
+/// Events that are looked at for one request.
+const MAX_LOOKED_AT: i64 = 100_000;
 
 /// Refuses what cannot be an event.
 pub(crate) fn check(aspect: &str, value: &Value) -> Result<(), Refused> {

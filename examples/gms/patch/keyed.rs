@@ -18,14 +18,32 @@ pub(super) struct KeyedList {
 pub(super) struct Order(HashMap<Vec<String>, HashMap<Vec<String>, usize>>);
 
 impl KeyedList {
-    pub(super) fn new(path: &str, keys: &[String]) -> Self {
-        let split = |text: &str| text.split([SEPARATOR, '/']).map(str::to_owned).collect();
-        Self { path: split(path), keys: keys.iter().map(|key| split(key)).collect() }
+    pub(super) fn new(path: &str, keys: &[String]) -> Result<Self, String> {
+        let list = Self::of(path, keys);
+        let is_long = |path: &Vec<String>| path.len() > MAX_PARTS;
+        if list.keys.len() > MAX_KEYS || is_long(&list.path) || list.keys.iter().any(is_long) {
+            return Err(format!("a list has {MAX_KEYS} keys, and a path {MAX_PARTS} parts at most"));
+        }
+        if list.path.iter().filter(|part| *part == "*").count() > MAX_WILDCARDS {
+            return Err(format!("a path has {MAX_WILDCARDS} `*` at most"));
+        }
+        Ok(list)
     }
 
-    /// Makes the list a map, one level for each of the keys.
-    pub(super) fn open(&self, value: &mut Value, order: &mut Order) -> Result<(), String> {
-        self.at_each(value, &mut |place, list| {
+    fn of(path: &str, keys: &[impl AsRef<str>]) -> Self {
+        let split = |text: &str| text.split([SEPARATOR, '/']).map(str::to_owned).collect();
+        Self { path: split(path), keys: keys.iter().map(|key| split(key.as_ref())).collect() }
+    }
+
+    /// Makes the list a map, one level for each of the keys. Only what is on the way to `changed`, or
+    /// behind it, is looked at.
+    pub(super) fn open(
+        &self,
+        value: &mut Value,
+        changed: &[String],
+        order: &mut Order,
+    ) -> Result<(), String> {
+        descend(value, &self.path, changed, &mut Vec::new(), &mut |place, list| {
             let Value::Array(entries) = list else { return Ok(()) };
             let mut map = Value::Object(Map::new());
             let mut places: HashMap<Vec<String>, usize> = HashMap::new();
@@ -56,7 +74,7 @@ impl KeyedList {
 
     /// Makes the map a list again: what was there in the order that it had, then what is new.
     pub(super) fn close(&self, value: &mut Value, order: &Order) -> Result<(), String> {
-        self.at_each(value, &mut |place, map| {
+        descend(value, &self.path, &[], &mut Vec::new(), &mut |place, map| {
             let Value::Object(_) = map else { return Ok(()) };
             let mut entries = Vec::new();
             self.leaves(std::mem::take(map), &mut Vec::new(), &mut entries)?;
@@ -118,19 +136,14 @@ impl KeyedList {
         }
         value
     }
-
-    /// Calls `change` with each list (or map) that the path leads to, and with where it is.
-    fn at_each(&self, value: &mut Value, change: &mut Change<'_>) -> Result<(), String> {
-        descend(value, &self.path, &mut Vec::new(), change)
-    }
 }
 
 /// What is done to each list, told where it is.
 type Change<'a> = dyn FnMut(&[String], &mut Value) -> Result<(), String> + 'a;
-
 fn descend(
     value: &mut Value,
     path: &[String],
+    changed: &[String],
     place: &mut Vec<String>,
     change: &mut Change<'_>,
 ) -> Result<(), String> {
@@ -138,14 +151,21 @@ fn descend(
         return change(place, value);
     };
     let Value::Object(members) = value else { return Ok(()) };
-    for (name, member) in members {
-        if first == "*" || first == name {
-            place.push(name.clone());
-            descend(member, rest, place, change)?;
-            place.pop();
-        }
+    let (only, behind) = match changed.split_first() {
+        Some((next, _)) if first != "*" && first != next => return Ok(()),
+        Some((next, behind)) => (Some(next), behind),
+        None => (Some(first).filter(|first| *first != "*"), changed),
+    };
+    let mut enter = |name: &String, member: &mut Value| {
+        place.push(name.clone());
+        descend(member, rest, behind, place, change)?;
+        place.pop();
+        Ok(())
+    };
+    match only {
+        Some(name) => members.get_mut(name).map_or(Ok(()), |member| enter(name, member)),
+        None => members.iter_mut().try_for_each(|(name, member)| enter(name, member)),
     }
-    Ok(())
 }
 
 /// What is not there is the empty text, as DataHub's client has it in paths.
@@ -160,11 +180,7 @@ fn text_of(value: Option<&Value>) -> String {
 /// The lists of an aspect whose keys DataHub knows without being told. Lists around others first.
 pub(super) fn of_aspect(aspect: &str) -> Vec<KeyedList> {
     let known = LISTS.iter().filter(|(name, _, _)| *name == aspect);
-    let list = |(_, path, keys): &(&str, &str, &[&str])| {
-        let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
-        KeyedList::new(path, &keys)
-    };
-    known.map(list).collect()
+    known.map(|(_, path, keys)| KeyedList::of(path, keys)).collect()
 }
 
 /// What an aspect that is not there is patched as: what DataHub's client needs of it, empty.
@@ -177,6 +193,11 @@ pub(super) fn empty(aspect: &str) -> Value {
     }
     Value::Object(members)
 }
+
+/// Keys of a list, parts of a path, and lists around lists: more than any of DataHub's has.
+const MAX_KEYS: usize = 8;
+const MAX_PARTS: usize = 32;
+const MAX_WILDCARDS: usize = 2;
 
 /// What DataHub separates the members of a path by: U+241F.
 const SEPARATOR: char = '\u{241f}';

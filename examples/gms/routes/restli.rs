@@ -147,10 +147,11 @@ async fn series(
     }
     let limit = if query.latest_value { 1 } else { query.limit.unwrap_or(MAX_EVENTS) };
     let span = Span { from: query.start_time_millis, to: query.end_time_millis };
-    let events = service.entities.events(&target.urn, &query.aspect, span).await?.into_iter();
-    let events = events.filter(|event| query.filter.matches(&event.value));
+    let count = limit.min(MAX_EVENTS);
+    let wanted = |event: &Value| query.filter.matches(event);
+    let events = service.entities.events(&target.urn, &query.aspect, span, count, wanted).await?;
     let values: Vec<Value> = events
-        .take(limit.min(MAX_EVENTS))
+        .into_iter()
         .map(|Event { value, system_metadata }| {
             json!({
                 "aspect": { "value": value.to_string(), "contentType": "application/json" },

@@ -67,7 +67,8 @@ async fn describe(
 ) -> Result<Json<Value>, Refused> {
     let sources = type_of(SOURCE)?;
     auth.authorize(asked(Operation::Read, sources), of_type(sources)).await?;
-    let rows = service.entities.run_rows(&run_id, start, count.min(MAX_ROWS)).await?;
+    let count = count.min(MAX_ROWS);
+    let rows = service.entities.run_rows(&run_id, start, count, include_aspect).await?;
     for (urn, entity_type) in entities(&rows)? {
         auth.authorize(asked(Operation::Read, entity_type), urn).await?;
     }
@@ -88,7 +89,11 @@ async fn rollback(
 ) -> Result<Json<Value>, Refused> {
     let sources = type_of(SOURCE)?;
     auth.authorize(asked(Operation::Manage, sources), of_type(sources)).await?;
-    let mut rows = service.entities.run_rows(&run_id, 0, u32::MAX).await?;
+    let mut rows = service.entities.run_rows(&run_id, 0, MAX_TAKEN_BACK + 1, false).await?;
+    if rows.len() > MAX_TAKEN_BACK as usize {
+        let text = format!("a run that wrote more than {MAX_TAKEN_BACK} rows is not taken back");
+        return Err(Refused::bad(text));
+    }
     // That a user or group is there is for the directory to say.
     rows.retain(|row| !KEPT_KEYS.contains(&row.aspect.as_str()));
     let tags = changed_tags(&rows);
@@ -173,6 +178,9 @@ const SOURCE: &str = "dataHubIngestionSource";
 const KEPT_KEYS: [&str; 2] = ["corpUserKey", "corpGroupKey"];
 
 const MAX_ROWS: u32 = 10_000;
+
+/// Rows that are taken back at once.
+const MAX_TAKEN_BACK: u32 = if cfg!(test) { 1_000 } else { 100_000 };
 
 /// Rows that the answer to a rollback names.
 const MAX_SHOWN: usize = 100;

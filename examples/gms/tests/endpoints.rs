@@ -91,6 +91,11 @@ async fn what_makes_no_sense_is_a_bad_request() -> TestResult {
         { "urn": user("plain"), "status": { "value": { "removed": true } } },
     ]);
     gms.post("datahub", "corpuser", &twice).await?.says(400, "twice")?;
+    // The same twice is no question.
+    let status = json!({ "urn": user("plain"), "status": { "value": { "removed": false } } });
+    let key = json!({ "urn": user("plain"), "corpUserKey": { "value": { "username": "plain" } } });
+    let same = json!([status, key, status, key]);
+    gms.post("datahub", "corpuser", &same).await?.is(200)?;
     let path = "/openapi/v3/entity/tag";
     let large = Value::String("x".repeat(17 * 1024 * 1024));
     gms.send("datahub", Method::POST, path, &large).await?.is(413)?;

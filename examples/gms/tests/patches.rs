@@ -141,3 +141,75 @@ async fn a_patch_that_makes_no_sense_changes_nothing() -> TestResult {
     assert_eq!(gms.value(ORDERS, "ownership").await?, before);
     Ok(())
 }
+
+/// Whether a patch fits what is there tells of it.
+#[tokio::test]
+async fn who_may_not_write_learns_nothing_from_a_patch() -> TestResult {
+    let gms = Gms::new().await?;
+    let tags = json!({ "tags": [{ "tag": "urn:li:tag:a", "n": 1 }, { "tag": "urn:li:tag:a" }] });
+    gms.propose("datahub", proposal(ORDERS, "globalTags", tags)).await?.is(200)?;
+    let secret = json!({ "description": "secret" });
+    gms.propose("datahub", proposal(ORDERS, "datasetProperties", secret)).await?.is(200)?;
+    let test = |text: &str| json!([{ "op": "test", "path": "/description", "value": text }]);
+    let replace = json!([{ "op": "replace", "path": "/nothing", "value": 1 }]);
+    let mut answers = Vec::new();
+    for patch in [
+        patch("datasetProperties", test("secret")),
+        patch("datasetProperties", test("wrong")),
+        patch("datasetProperties", replace),
+        patch("globalTags", tag("add", "x")),
+        patch("globalTags", json!([{ "op": "add", "path": "/tags/x", "value": {} }])),
+    ] {
+        answers.push(gms.propose("plain", patch).await?.is(403)?);
+    }
+    assert!(answers.windows(2).all(|two| two[0] == two[1]), "{answers:?}");
+    // Who may write need not be able to read.
+    let add = json!([{ "op": "add", "path": "/tags/x", "value": {} }]);
+    let twice = gms.propose("owner", patch("globalTags", add)).await?.is(400)?;
+    assert!(!twice.to_string().contains("urn:li:tag:a"), "{twice}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_tag_is_a_urn() -> TestResult {
+    let gms = Gms::new().await?;
+    let tags = json!({ "tags": [{ "tag": "pii" }] });
+    gms.propose("owner", proposal(ORDERS, "globalTags", tags)).await?.says(400, "tag")?;
+    let add = json!([{ "op": "add", "path": "/tags/pii", "value": { "tag": "pii" } }]);
+    gms.propose("owner", patch("globalTags", add)).await?.is(400)?;
+    assert_eq!(gms.value(ORDERS, "globalTags").await?, Value::Null);
+    Ok(())
+}
+
+/// Some floats are read as others than were written.
+#[tokio::test]
+async fn what_is_next_to_any_number_is_patched() -> TestResult {
+    let gms = Gms::new().await?;
+    let numbers: Vec<f64> =
+        (1..2_000).map(|number| 1e-23_f64 / f64::from(number) / 3.0).collect();
+    gms.propose("owner", proposal(ORDERS, "datasetProperties", json!({ "n": numbers }))).await?.is(200)?;
+    let add = json!([{ "op": "add", "path": "/description", "value": "new" }]);
+    gms.propose("owner", patch("datasetProperties", add)).await?.is(200)?;
+    Ok(())
+}
+
+/// What could not be read again would be in everybody's way.
+#[tokio::test]
+async fn a_value_that_is_too_deep_or_too_large_is_not_stored() -> TestResult {
+    let gms = Gms::new().await?;
+    let deep = |depth: usize| (0..depth).fold(json!(1), |value, _| json!({ "a": value }));
+    gms.propose("owner", proposal(ORDERS, "datasetProperties", deep(64))).await?.is(200)?;
+    gms.propose("owner", proposal(ORDERS, "datasetProperties", deep(65))).await?.says(400, "deep")?;
+    let path = "/b".repeat(20);
+    let add = json!([{ "op": "add", "path": path, "value": deep(45) }]);
+    gms.propose("owner", patch("datasetProperties", add)).await?.says(400, "deep")?;
+    let add = json!([{ "op": "add", "path": path, "value": deep(44) }]);
+    gms.propose("owner", patch("datasetProperties", add)).await?.is(200)?;
+    for (number, status) in [(0, 200), (1, 200), (2, 400)] {
+        let (path, value) = (format!("/text{number}"), "x".repeat(6 * 1024 * 1024));
+        let add = json!([{ "op": "add", "path": path, "value": value }]);
+        gms.propose("owner", patch("datasetProperties", add)).await?.is(status)?;
+    }
+    assert_eq!(gms.value(ORDERS, "datasetProperties").await?["text2"], Value::Null);
+    Ok(())
+}

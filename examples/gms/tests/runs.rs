@@ -167,3 +167,28 @@ async fn taking_back_tags_asks_for_the_tags_and_users_stay() -> TestResult {
     assert!(listed.to_string().contains("urn:li:corpuser:new"), "{listed}");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_run_that_wrote_too_much_is_not_taken_back_at_once() -> TestResult {
+    let gms = Gms::new().await?;
+    for from in [0, 300] {
+        let tags: Vec<Value> = (from..from + 300)
+            .map(|number| {
+                let urn = format!("urn:li:tag:t{number}");
+                in_run("run", proposal(&urn, "tagProperties", json!({ "name": "t" })))
+            })
+            .collect();
+        gms.propose_all("datahub", json!(tags)).await?.is(200)?;
+    }
+    gms.act("datahub", ROLLBACK, &back("run")).await?.says(400, "more than")?;
+    assert!(gms.value("urn:li:tag:t0", "tagProperties").await?.is_object());
+    // Of what is described, there are values only if they are asked for.
+    let with = |values: bool| {
+        json!({ "runId": "run", "start": 0, "count": 2, "includeAspect": values })
+    };
+    for values in [true, false] {
+        let rows = gms.act("datahub", DESCRIBE, &with(values)).await?.is(200)?;
+        assert_eq!(rows["value"][1]["payload"].is_string(), values, "{rows}");
+    }
+    Ok(())
+}
