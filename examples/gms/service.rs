@@ -20,7 +20,7 @@ use tower_pat::{
     token_service::{TokenQuery, TokenSort},
 };
 
-use crate::{entities::EntityStore, registry::EntityType};
+use crate::{entities::EntityStore, refused::Refused, registry::EntityType};
 
 /// The aspects of an entity by their names.
 pub(crate) type Aspects = BTreeMap<String, Value>;
@@ -119,7 +119,7 @@ impl MetadataService {
         entity_type: &EntityType,
         from: &str,
         count: u32,
-    ) -> Result<Page, StoreError> {
+    ) -> Result<Page, Refused> {
         let behind = |urn: &Urn| urn.as_str() > from;
         let mut urns: Vec<Urn> = match entity_type.name.as_str() {
             "dataHubPolicy" => {
@@ -128,7 +128,7 @@ impl MetadataService {
             }
             "dataHubRole" => default_roles().into_iter().filter(behind).collect(),
             "corpuser" => {
-                let start = from.parse().unwrap_or(0);
+                let start = start(from)?;
                 let query = UserQuery::default().page(start, count);
                 let page = self.store.list_users(&query).await?;
                 let next = start.saturating_add(count);
@@ -137,18 +137,12 @@ impl MetadataService {
                 return Ok(Page { urns, next });
             }
             TokenId::ENTITY_TYPE => {
-                let start = from.parse().unwrap_or(0);
-                let query = TokenQuery::default().ascending(TokenSort::CreatedAt);
-                let page = self.tokens.list(&query.page(start, count)).await?;
-                let next = start.saturating_add(count);
-                let urns = page.tokens.iter().map(|record| record.id.urn()).collect();
-                let next = (u64::from(next) < page.total).then(|| next.to_string());
-                return Ok(Page { urns, next });
+                return self.list_tokens(TokenQuery::default(), from, count).await;
             }
             _ => {
                 let urns = self.entities.list(entity_type, from, count).await?.into_iter();
                 let corrupt = |error| StoreError::corrupt("aspect.urn", error);
-                urns.map(|urn| urn.parse().map_err(corrupt)).collect::<Result<_, _>>()?
+                urns.map(|urn| urn.parse().map_err(corrupt)).collect::<Result<_, StoreError>>()?
             }
         };
         urns.sort();
@@ -158,12 +152,36 @@ impl MetadataService {
         Ok(Page { urns, next })
     }
 
+    /// Up to `count` tokens, from where an earlier page ended.
+    pub(crate) async fn list_tokens(
+        &self,
+        query: TokenQuery,
+        from: &str,
+        count: u32,
+    ) -> Result<Page, Refused> {
+        let start = start(from)?;
+        let query = query.ascending(TokenSort::CreatedAt).page(start, count);
+        let page = self.tokens.list(&query).await?;
+        let next = start.saturating_add(count);
+        let urns = page.tokens.iter().map(|record| record.id.urn()).collect();
+        let next = (u64::from(next) < page.total).then(|| next.to_string());
+        Ok(Page { urns, next })
+    }
+
     /// The token of this urn, unless there is none or it was revoked.
-    async fn token(&self, urn: &Urn) -> Result<Option<TokenRecord>, StoreError> {
+    pub(crate) async fn token(&self, urn: &Urn) -> Result<Option<TokenRecord>, StoreError> {
         match urn.key().parse() {
             Ok(id) => self.tokens.metadata(&id).await,
             Err(_) => Ok(None),
         }
+    }
+}
+
+/// How many come before a page, which its scroll id says.
+fn start(from: &str) -> Result<u32, Refused> {
+    match from {
+        "" => Ok(0),
+        from => from.parse().map_err(|_| Refused::bad("there is no page of this scrollId")),
     }
 }
 

@@ -7,11 +7,11 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use tower_pat::{Authentication, policy::Operation};
+use tower_pat::{Authentication, actor::Urn, policy::Operation, require::AuthorizeError};
 
 use super::{
     body::{Asked, JsonBody},
-    guard::{asked, asked_of_series, commit, remove},
+    guard::{ATTEMPTS, asked, asked_of_series, commit, remove},
     restli::Action,
 };
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
     proposal::changes_of_snapshot,
     references::{References, Summary},
     refused::Refused,
+    search::Readable,
     service::MetadataService,
     target::Target,
 };
@@ -51,8 +52,7 @@ async fn ingest(
     Ok(Json(json!({ "value": null })).into_response())
 }
 
-/// Deletes an entity, or events of one of its series. What is gone already is no error: the client
-/// sends its requests again.
+/// Deletes an entity, or events of one of its series.
 async fn delete(
     auth: &Authentication,
     service: &MetadataService,
@@ -73,10 +73,7 @@ async fn delete(
         Some(_) if start_time_millis.is_some() || end_time_millis.is_some() => {
             return Err(Refused::bad("only of a series something is deleted by its time"));
         }
-        _ => match remove(auth, service, &target).await {
-            Err(Refused::NotFound(_)) => Deleted::default(),
-            deleted => deleted?,
-        },
+        _ => remove(auth, service, &target).await?,
     };
     let Deleted { rows, series } = deleted;
     let deleted = json!({ "urn": urn, "rows": rows, "timeseriesRows": series });
@@ -84,7 +81,8 @@ async fn delete(
 }
 
 /// Takes an entity out of the lists that name it, in aspects of others. These others are written,
-/// so that is asked for as well.
+/// so that is asked for as well. Who may not read one of them learns that there is one, and not
+/// which. What is written to one meanwhile is looked at again.
 async fn delete_references(
     auth: &Authentication,
     service: &MetadataService,
@@ -92,16 +90,52 @@ async fn delete_references(
 ) -> Result<Response, Refused> {
     let target = Target::of(&urn)?;
     auth.authorize(asked(Operation::Delete, target.entity_type), &target.urn).await?;
-    let references = References::find(service, &target.urn).await?;
-    for (entity_type, referrer) in references.referrers() {
-        auth.authorize(asked(Operation::Update, entity_type), referrer).await?;
-    }
-    if !dry_run {
-        for changes in references.changes()?.chunks(MAX_CHANGES) {
-            commit(auth, service, changes.to_vec()).await?;
+    let mut references = References::find(service, &target.urn).await?;
+    may_write(auth, &references, &target.urn).await?;
+    let mut attempt = 1;
+    while !dry_run {
+        match take_out(auth, service, &references).await {
+            Err(Refused::Raced(_)) if attempt < ATTEMPTS => attempt += 1,
+            done => {
+                done?;
+                break;
+            }
         }
+        references = References::find(service, &target.urn).await?;
+        may_write(auth, &references, &target.urn).await?;
     }
     Ok(Json(Answer { value: references.summary() }).into_response())
+}
+
+async fn take_out(
+    auth: &Authentication,
+    service: &MetadataService,
+    references: &References,
+) -> Result<(), Refused> {
+    for changes in references.changes()?.chunks(MAX_CHANGES) {
+        commit(auth, service, changes.to_vec()).await?;
+    }
+    Ok(())
+}
+
+async fn may_write(
+    auth: &Authentication,
+    references: &References,
+    urn: &Urn,
+) -> Result<(), Refused> {
+    for (entity_type, referrer) in references.referrers() {
+        let decision = auth.authorize(asked(Operation::Update, entity_type), referrer).await;
+        match decision.map_err(Refused::from) {
+            Err(Refused::Unauthorized(
+                AuthorizeError::Denied { .. } | AuthorizeError::Indeterminate { .. },
+            )) if !auth.may_read(entity_type, referrer).await? => {
+                let text = format!("you are not authorized to write all that refers to {urn}");
+                return Err(Refused::Forbidden(text));
+            }
+            decision => decision?,
+        }
+    }
+    Ok(())
 }
 
 #[derive(Deserialize)]

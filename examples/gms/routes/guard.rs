@@ -8,6 +8,7 @@ use tower_pat::{
     policy::{Operation, OperationGroup, Requirement, Resource, requirement},
     require::AuthorizeError,
     token::TokenId,
+    token_service::{TokenFilter, TokenQuery},
 };
 
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
     refused::Refused,
     registry::EntityType,
     search::Readable,
-    service::MetadataService,
+    service::{Aspects, MetadataService, Page},
     target::Target,
 };
 
@@ -37,6 +38,58 @@ pub(super) fn of_type(entity_type: &EntityType) -> Resource {
     Resource::of_type(entity_type.name.as_str())
 }
 
+/// The aspects of an entity that the caller may read; `None` if there is no such entity. Everybody
+/// may read everything by DataHub's default policies, but what is known of an access token is the
+/// business of its owner, its actor and who manages tokens. For others, there is none.
+pub(super) async fn visible(
+    auth: &Authentication,
+    service: &MetadataService,
+    entity_type: &'static EntityType,
+    urn: &Urn,
+) -> Result<Option<Aspects>, Refused> {
+    if entity_type.name == TokenId::ENTITY_TYPE && !manages_tokens(auth, entity_type).await? {
+        let me = auth.actor().urn();
+        let token = service.token(urn).await?;
+        if !token.is_some_and(|token| token.owner == *me || token.actor == *me) {
+            return Ok(None);
+        }
+    }
+    Ok(service.aspects(entity_type, urn).await?)
+}
+
+/// A page of entities of a type; of tokens, of those that are the caller's business.
+pub(super) async fn page(
+    auth: &Authentication,
+    service: &MetadataService,
+    entity_type: &'static EntityType,
+    from: &str,
+    count: u32,
+) -> Result<Page, Refused> {
+    if entity_type.name != TokenId::ENTITY_TYPE {
+        return service.list(entity_type, from, count).await;
+    }
+    let mut query = TokenQuery::default();
+    if !manages_tokens(auth, entity_type).await? {
+        let me = vec![auth.actor().urn().clone()];
+        let own = vec![TokenFilter::Owner(me.clone()), TokenFilter::Actor(me)];
+        query = query.filter(TokenFilter::AnyOf(own));
+    }
+    service.list_tokens(query, from, count).await
+}
+
+async fn manages_tokens(auth: &Authentication, tokens: &EntityType) -> Result<bool, Refused> {
+    granted(auth.authorize(asked(Operation::Manage, tokens), of_type(tokens)).await)
+}
+
+/// Whether it was granted; that it cannot be told is a no, and that a store failed an error.
+fn granted(decision: Result<(), AuthorizeError>) -> Result<bool, Refused> {
+    match decision {
+        Ok(()) => Ok(true),
+        Err(AuthorizeError::Denied { .. } | AuthorizeError::Indeterminate { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Where it cannot be told whether they may read something, they may not.
 impl Readable for Authentication {
     fn may_read<'a>(
@@ -45,13 +98,7 @@ impl Readable for Authentication {
         urn: &'a Urn,
     ) -> BoxFuture<'a, Result<bool, Refused>> {
         Box::pin(async move {
-            match self.authorize(asked(Operation::Read, entity_type), urn).await {
-                Ok(()) => Ok(true),
-                Err(AuthorizeError::Denied { .. } | AuthorizeError::Indeterminate { .. }) => {
-                    Ok(false)
-                }
-                Err(error) => Err(error.into()),
-            }
+            granted(self.authorize(asked(Operation::Read, entity_type), urn).await)
         })
     }
 }
@@ -63,6 +110,7 @@ pub(super) async fn commit(
     service: &MetadataService,
     changes: Vec<Change>,
 ) -> Result<(), Refused> {
+    let is_based = changes.iter().any(|change| change.based_on.is_some());
     let mut attempt = 1;
     loop {
         let mut batch = Batch::new(service, changes.clone()).await?;
@@ -78,14 +126,27 @@ pub(super) async fn commit(
             auth.authorize_with(needed, resource, &tags).await?;
         }
         match batch.commit(service, auth.actor().urn()).await {
-            Err(Refused::Raced(_)) if attempt < ATTEMPTS => attempt += 1,
+            // Who made up changes of what was there has to do so again.
+            Err(Refused::Raced(_)) if attempt < ATTEMPTS && !is_based => attempt += 1,
             done => return done,
         }
     }
 }
 
-/// Asks for everything first, and then deletes an entity, or one of its aspects.
+/// Asks for everything first, and then deletes an entity, or one of its aspects. What is gone already
+/// is no error: the client sends its requests again when it has not heard of them.
 pub(super) async fn remove(
+    auth: &Authentication,
+    service: &MetadataService,
+    target: &Target,
+) -> Result<Deleted, Refused> {
+    match remove_once(auth, service, target).await {
+        Err(Refused::NotFound(_)) => Ok(Deleted::default()),
+        deleted => deleted,
+    }
+}
+
+async fn remove_once(
     auth: &Authentication,
     service: &MetadataService,
     target: &Target,
@@ -114,4 +175,4 @@ pub(super) async fn remove(
 }
 
 /// How often a write is tried that others are faster than: DataHub's client has 15 threads.
-const ATTEMPTS: u32 = 32;
+pub(super) const ATTEMPTS: u32 = 32;

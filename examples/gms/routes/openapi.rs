@@ -18,7 +18,7 @@ use tower_pat::{
 use self::envelope::{change_of, changes_of, entity};
 use super::{
     body::{Asked, JsonBody},
-    guard::{asked, commit, of_type, remove},
+    guard::{asked, commit, of_type, page, remove, visible},
 };
 use crate::{
     refused::Refused,
@@ -33,7 +33,7 @@ pub(super) async fn read(
     target: Target,
 ) -> Result<Json<Value>, Refused> {
     auth.authorize(asked(Operation::Read, target.entity_type), &target.urn).await?;
-    let (mut aspects, missing) = found(&service, &target).await?;
+    let (mut aspects, missing) = found(&auth, &service, &target).await?;
     match target.aspect {
         None => Ok(Json(entity(&target.urn, aspects, None))),
         Some(aspect) => {
@@ -50,7 +50,7 @@ pub(super) async fn exists(
     target: Target,
 ) -> Result<StatusCode, Refused> {
     auth.authorize(asked(Operation::Exists, target.entity_type), &target.urn).await?;
-    let (aspects, missing) = found(&service, &target).await?;
+    let (aspects, missing) = found(&auth, &service, &target).await?;
     match target.aspect {
         Some(aspect) if !aspects.contains_key(aspect) => Err(missing),
         _ => Ok(StatusCode::NO_CONTENT),
@@ -71,11 +71,11 @@ pub(super) async fn scroll(
     if entity_type.name != "document" {
         auth.authorize(asked(Operation::Read, entity_type), of_type(entity_type)).await?;
     }
-    let page = service.list(entity_type, &scroll_id, count).await?;
+    let page = page(&auth, &service, entity_type, &scroll_id, count).await?;
     let mut entities = Vec::new();
     for urn in &page.urns {
         auth.authorize(asked(Operation::Read, entity_type), urn).await?;
-        if let Some(aspects) = service.aspects(entity_type, urn).await? {
+        if let Some(aspects) = visible(&auth, &service, entity_type, urn).await? {
             entities.push(entity(urn, aspects, None));
         }
     }
@@ -105,7 +105,8 @@ pub(super) async fn batch_get(
     }
     let mut entities = Vec::new();
     for (urn, members) in urns.iter().zip(&wanted) {
-        let Some(mut aspects) = service.aspects(entity_type, urn).await? else { continue };
+        let found = visible(&body.auth, &service, entity_type, urn).await?;
+        let Some(mut aspects) = found else { continue };
         if members.len() > 1 {
             aspects.retain(|name, _| members.contains_key(name));
         }
@@ -168,7 +169,7 @@ pub(super) async fn patch_aspect(
     Ok((write.status(), Json(answer)).into_response())
 }
 
-/// `DELETE /openapi/v3/entity/{type}/{urn}[/{aspect}]`
+/// `DELETE /openapi/v3/entity/{type}/{urn}[/{aspect}]`; also where nothing is there.
 pub(super) async fn delete(
     auth: Authentication,
     State(service): State<MetadataService>,
@@ -179,8 +180,12 @@ pub(super) async fn delete(
 }
 
 /// The aspects of a target, and what to answer if the one that is meant is not among them.
-async fn found(service: &MetadataService, target: &Target) -> Result<(Aspects, Refused), Refused> {
-    let aspects = service.aspects(target.entity_type, &target.urn).await?;
+async fn found(
+    auth: &Authentication,
+    service: &MetadataService,
+    target: &Target,
+) -> Result<(Aspects, Refused), Refused> {
+    let aspects = visible(auth, service, target.entity_type, &target.urn).await?;
     let aspects = aspects.ok_or_else(|| Refused::NotFound(target.urn.to_string()))?;
     let aspect = target.aspect.unwrap_or_default();
     Ok((aspects, Refused::NotFound(format!("{aspect} of {}", target.urn))))

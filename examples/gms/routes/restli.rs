@@ -13,7 +13,7 @@ use tower_pat::{
 
 use super::{
     body::{Asked, JsonBody},
-    guard::{asked, asked_of_series, commit, remove},
+    guard::{asked, asked_of_series, commit, remove, visible},
 };
 use crate::{
     entities::{Event, Span, Stamp},
@@ -31,7 +31,7 @@ pub(super) async fn snapshot(
     Target { entity_type, urn, .. }: Target,
 ) -> Result<Json<Value>, Refused> {
     auth.authorize(asked(Operation::Read, entity_type), &urn).await?;
-    let aspects = service.aspects(entity_type, &urn).await?;
+    let aspects = visible(&auth, &service, entity_type, &urn).await?;
     let aspects = aspects.ok_or_else(|| Refused::NotFound(urn.to_string()))?;
     let aspects: Vec<Value> = aspects
         .into_iter()
@@ -54,7 +54,7 @@ pub(super) async fn aspect(
     if version != 0 {
         return Err(Refused::bad("version 0, the latest, is the only one here"));
     }
-    let aspects = service.aspects(target.entity_type, &target.urn).await?;
+    let aspects = visible(&auth, &service, target.entity_type, &target.urn).await?;
     let value = aspects.and_then(|mut aspects| aspects.remove(&aspect));
     let Some(value) = value else {
         let urn = target.urn;
@@ -76,7 +76,7 @@ pub(super) async fn entity(
     let Query(SomeAspects { aspects: wanted }) = query?;
     auth.authorize(asked(Operation::Read, entity_type), &urn).await?;
     let wanted = wanted.as_deref().map(list).transpose()?;
-    let aspects = service.aspects(entity_type, &urn).await?;
+    let aspects = visible(&auth, &service, entity_type, &urn).await?;
     let mut stamps = service.entities.stamps(&urn).await?;
     let key = entity_type.key_aspect.as_str();
     let mut aspects = match aspects {

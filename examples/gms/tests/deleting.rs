@@ -76,6 +76,10 @@ async fn references_are_taken_out_for_those_who_may_write_where_they_are() -> Te
     gms.act("plain", REFERENCES, &body(true)).await?.says(403, "EDIT_ENTITY")?;
     gms.grant(&[may("plain", &["EDIT_ENTITY"], only(&[ORDERS]))]).await?;
     gms.act("plain", REFERENCES, &body(false)).await?.says(403, other)?;
+    // What may not be read is not named.
+    gms.hide().await?;
+    let refused = gms.act("plain", REFERENCES, &body(false)).await?.is(403)?;
+    assert!(!refused.to_string().contains(other), "{refused}");
     assert_eq!(gms.value(ORDERS, "globalTags").await?, tags(&[pii, "urn:li:tag:pii2"]));
 
     let found = gms.act("datahub", REFERENCES, &body(true)).await?.is(200)?;
@@ -125,5 +129,37 @@ async fn what_was_written_since_a_reference_was_found_is_not_overwritten() -> Te
     gms.propose("datahub", tags(&["urn:li:tag:pii", "urn:li:tag:new"])).await?.is(200)?;
     let batch = crate::batch::Batch::new(&gms.service, references.changes()?).await;
     assert!(matches!(batch, Err(crate::refused::Refused::Raced(_))), "{batch:?}");
+    Ok(())
+}
+
+/// What is written while references are taken out is looked at again.
+#[tokio::test]
+async fn references_are_taken_out_among_other_writes() -> TestResult {
+    let gms = Gms::new().await?;
+    let pii = "urn:li:tag:pii";
+    let add = |name: &str| {
+        let tag = json!({ "tag": name });
+        let add = json!([{ "op": "add", "path": format!("/tags/{name}"), "value": tag }]);
+        by("PATCH", proposal(ORDERS, "globalTags", add))
+    };
+    gms.propose("datahub", add(pii)).await?.is(200)?;
+    let names: Vec<String> = (0..30).map(|number| format!("urn:li:tag:t{number}")).collect();
+    let writes = async {
+        for name in &names {
+            gms.propose("datahub", add(name)).await?.is(200)?;
+        }
+        TestResult::Ok(())
+    };
+    let body = json!({ "urn": pii });
+    let deletes = async {
+        for _ in 0..10 {
+            gms.act("datahub", REFERENCES, &body).await?.is(200)?;
+        }
+        TestResult::Ok(())
+    };
+    let (written, deleted) = tokio::join!(writes, deletes);
+    (written?, deleted?);
+    let tags = gms.value(ORDERS, "globalTags").await?;
+    assert_eq!(tags["tags"].as_array().map(Vec::len), Some(names.len()), "{tags}");
     Ok(())
 }

@@ -173,7 +173,7 @@ impl Gms {
         let path = format!("tag/{marker}");
         // How late a policy may be is tested elsewhere; here it only has to come.
         for _ in 0..1_000 {
-            if self.delete("watcher", &path).await?.status == 404 {
+            if self.delete("watcher", &path).await?.status == 200 {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
