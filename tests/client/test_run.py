@@ -1,0 +1,70 @@
+"""What the script `run` does before there is a client, with a Python that only pretends."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+RUN = Path(__file__).parent / "run"
+# Fits or not, and makes no environment.
+PYTHON = """#!/bin/sh
+case "$1" in
+    --version) echo "Python 3.0.1" ;;
+    -c) exit {fits} ;;
+    *) exit 1 ;;
+esac
+"""
+
+
+def run(folder: Path, venv: Path, fits: bool = True) -> str:
+    """What the script says, which has to be that it fails."""
+    path = folder / "bin"
+    path.mkdir()
+    for name in ("python3", "python3.11", "python3.12", "python3.13"):
+        (path / name).write_text(PYTHON.format(fits=0 if fits else 1))
+        (path / name).chmod(0o755)
+    result = subprocess.run(
+        [RUN, "--gms", "/bin/true", "--venv", venv],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={"PATH": f"{path}:{os.environ['PATH']}", "HOME": str(folder)},
+    )
+    assert result.returncode == 1, result.stdout
+    assert result.stdout.endswith("test result: FAILED. 0 passed; 1 failed; 0 ignored\n")
+    return result.stderr
+
+
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    venv = tmp_path / "venv"
+    (venv / "work").mkdir(parents=True)
+    (venv / "work" / "thesis.txt").write_text("the only copy")
+    said = run(tmp_path, venv)
+    assert "is no virtual environment; it is left as it is" in said
+    assert (venv / "work" / "thesis.txt").read_text() == "the only copy"
+
+
+def test_a_file_in_the_way_is_left_alone(tmp_path: Path) -> None:
+    venv = tmp_path / "venv"
+    venv.write_text("a file")
+    assert "is no virtual environment; it is left as it is" in run(tmp_path, venv)
+    assert venv.read_text() == "a file"
+
+
+@pytest.mark.parametrize("file", [None, "pyvenv.cfg"])
+def test_an_environment_is_made_anew(tmp_path: Path, file: str | None) -> None:
+    venv = tmp_path / "venv"
+    venv.mkdir()
+    if file:
+        (venv / file).touch()
+    assert "the virtual environment could not be made" in run(tmp_path, venv)
+    assert not venv.exists()
+
+
+def test_a_python_that_does_not_fit_is_named(tmp_path: Path) -> None:
+    venv = tmp_path / "venv"
+    said = run(tmp_path, venv, fits=False)
+    assert "needs Python 3.11 to 3.13" in said and "python3 is: Python 3.0.1" in said
+    assert not venv.exists()
