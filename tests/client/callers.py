@@ -1,5 +1,6 @@
 """Who calls: one with a good token, and all those whom the service refuses."""
 
+import time
 from dataclasses import dataclass
 
 from service import ROOT, Service
@@ -33,11 +34,13 @@ def make(service: Service) -> dict[str, Caller]:
     reading, _ = service.create_token(reader, "reading")
     revoked, revoked_id = service.create_token(ROOT, "revoked")
     service.revoke_token(revoked_id)
+    revoked_at = time.monotonic()
     gone = service.create_user("gone")
     suspended, _ = service.create_token(gone, "suspended")
     service.suspend(gone)
-    service.wait_until_refused(revoked)
-    service.wait_until_refused(suspended)
+    suspended_at = time.monotonic()
+    service.wait_until_refused(revoked, revoked_at)
+    service.wait_until_refused(suspended, suspended_at)
     callers = [
         Caller("missing", None, 401, "no bearer token"),
         Caller("malformed", "not-a-token", 401, "token not accepted"),

@@ -2,18 +2,22 @@
 
 import json
 import os
+import re
 import select
 import subprocess
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 ROOT = "urn:li:corpuser:datahub"
 START_SECONDS = 30
 STOP_SECONDS = 20
+# Any token, of any actor, also one that is not good any more.
+TOKEN = re.compile(r"eyJ[\w-]+\.eyJ[\w-]+")
 
 CREATE_TOKEN = """
 mutation createAccessToken($input: CreateAccessTokenInput!) {
@@ -54,7 +58,7 @@ class Service:
         try:
             said = self._listen()
         except BaseException:
-            self.stop()
+            self._end()
             raise
         self.url = said["listening on "]
         self.token = said["token: "]
@@ -79,6 +83,16 @@ class Service:
         return said
 
     def stop(self) -> None:
+        """Ends the service, which must do so by itself, and have logged no panic and no token."""
+        running = self._process.poll() is None
+        self._end()
+        log = self.log()
+        assert running, f"the service ended with {self._process.returncode}: {log[-2000:]}"
+        assert self._process.returncode == 0, (self._process.returncode, log[-2000:])
+        assert "panicked at" not in log, log[log.index("panicked at") - 200 :][:2000]
+        assert TOKEN.search(log) is None, "a token is in the log"
+
+    def _end(self) -> None:
         """Ends the service, and waits until it has ended."""
         self._process.terminate()
         try:
@@ -184,32 +198,50 @@ class Service:
         status, answer = self.send("POST", "/openapi/v3/entity/dataHubPolicy", policy)
         assert status == 200, (status, answer)
 
-    def wait_until_refused(self, token: str, seconds: float = 1.0) -> None:
-        """Waits until a token is refused, which must not take longer than this."""
-        begun = time.monotonic()
-        while self.send("GET", PROBE, token=token)[0] != 401:
-            assert time.monotonic() - begun < seconds, "the token works for too long"
-            time.sleep(0.02)
+    def wait_until_refused(self, token: str, since: float) -> None:
+        """Waits until a token is refused, which no request may take more than a second for."""
+        soon(lambda: self.send("GET", PROBE, token=token)[0] == 401, since, "the token is refused")
 
     def entities(self, kind: str) -> list[dict[str, Any]]:
         """All entities of a type."""
         found: list[dict[str, Any]] = []
         scroll: str | None = ""
         while scroll is not None:
-            path = f"/openapi/v3/entity/{kind}?count=1000&scrollId={scroll}"
+            at = urllib.parse.quote(scroll, safe="")
+            path = f"/openapi/v3/entity/{kind}?count=1000&scrollId={at}"
             status, page = self.send("GET", path)
             assert status == 200, (status, page)
             found += page["entities"]
             scroll = page.get("scrollId")
         return found
 
-    def state(self) -> dict[str, Any]:
-        """Everything of the types that the tests write, and how many tokens there are, to see that
-        nothing has changed."""
+    def profiles(self, urn: str) -> list[Any]:
+        """The profiles of a table over time."""
+        wanted = {"urn": urn, "entity": "dataset", "aspect": "datasetProfile"}
+        status, answer = self.send("POST", "/aspects?action=getTimeseriesAspectValues", wanted)
+        assert status == 200, (status, answer)
+        values: list[Any] = answer["value"]["values"]
+        return values
+
+    def state(self, tables: Iterable[str] = ()) -> dict[str, Any]:
+        """Everything of the types that the tests write, the profiles of these tables, and how many
+        tokens there are, to see that nothing has changed."""
         state: dict[str, Any] = {kind: self.entities(kind) for kind in STATE_TYPES}
+        state["profiles"] = [self.profiles(table) for table in tables]
         tokens = self.graphql(COUNT_TOKENS, {"input": {"start": 0, "count": 1}})
         state["tokens"] = tokens["listAccessTokens"]["total"]
         return state
+
+
+def soon(holds: Callable[[], bool], since: float, what: str, seconds: float = 1.0) -> None:
+    """Asks until something holds that must do so this long after `since`, a monotonic time. A
+    question is judged by when it was put: its answer may take longer on a busy machine."""
+    while True:
+        asked = time.monotonic()
+        if holds():
+            return
+        assert asked - since < seconds, f"{what} too late: after {asked - since:.2f} s not yet"
+        time.sleep(0.02)
 
 
 COUNT_TOKENS = """
@@ -218,6 +250,9 @@ query listAccessTokens($input: ListAccessTokenInput!) { listAccessTokens(input: 
 PROBE = "/aspects/urn%3Ali%3Acorpuser%3Adatahub?aspect=corpUserKey&version=0"
 STATE_TYPES = (
     "corpuser",
+    "corpGroup",
+    "dataHubPolicy",
+    "domain",
     "dataset",
     "chart",
     "dashboard",
