@@ -261,6 +261,8 @@ def test_usage_statistics_cost_no_time(service: Service, home: Path) -> None:
     # With them, each command first asks for an entity of a type that there is not.
     variables = environment(home, service.url, service.token)
     variables["DATAHUB_TELEMETRY_ENABLED"] = "true"
+    assert "telemetryClientId" not in service.log()
     result = run(["exists", "--urn", ROOT], variables)
     assert json.loads(good(result)) is True
-    assert result.seconds < 15
+    assert result.seconds < 25
+    assert "telemetryClientId" in service.log()
