@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 LIMIT_SECONDS = 60
+TRACEBACK = "Traceback (most recent call last)"
 OFFLINE = Path(__file__).parent / "offline"
 
 
@@ -33,7 +34,7 @@ class Result:
 
     @property
     def has_traceback(self) -> bool:
-        return "Traceback (most recent call last)" in self.text
+        return TRACEBACK in self.text
 
 
 def environment(home: Path, url: str | None, token: str | None) -> dict[str, str]:

@@ -23,11 +23,11 @@ from datahub.sdk import DataHubClient, Dataset
 from datahub.specific.dataset import DatasetPatchBuilder
 
 from callers import READER, UNKNOWN, Caller, make
-from commands import Result, environment, run, run_forked
+from commands import TRACEBACK, Result, environment, run, run_forked
 from service import Service
 
 # A repeated request would take 28 s at least.
-SECONDS = 15
+SECONDS = 25
 TAG = "urn:li:tag:kept"
 TABLE = "urn:li:dataset:(urn:li:dataPlatform:hive,db.kept,PROD)"
 NEW_TAG = "urn:li:tag:refused"
@@ -49,10 +49,10 @@ def callers(service: Service) -> dict[str, Caller]:
 @pytest.fixture(autouse=True)
 def nothing_changes(service: Service, callers: dict[str, Caller]) -> Iterator[None]:
     """Whatever a test does: afterwards everything is as it was, half of it neither."""
-    before = service.state()
+    before = service.state([TABLE, NEW_TABLE])
     assert before["tokens"] >= 1
     yield
-    assert service.state() == before
+    assert service.state([TABLE, NEW_TABLE]) == before
 
 
 Command = Callable[..., Result]
@@ -237,6 +237,8 @@ def test_mutations(command: Command, callers: dict[str, Caller], mutation: str, 
 
 # Ingestion.
 
+ERROR = "datahub.configuration.common.OperationalError"
+LOGGED = re.compile("failed to write record with workunit|Reporting failed on ")
 MODES = {
     "sync": {"mode": "SYNC"},
     "async": {"mode": "ASYNC"},
@@ -274,6 +276,19 @@ def recipe(service: Service, home: Path, caller: Caller, mode: str) -> str:
     return str(path)
 
 
+def logged_tracebacks_only(result: Result, caller: Caller) -> None:
+    """The client logs each refusal of an ingestion with a traceback, whatever is answered. There
+    must be no other: each says the reason, and the command itself ends in order."""
+    assert TRACEBACK not in result.out, result.text
+    lines = result.err.splitlines()
+    before = [lines[at - 1] for at, line in enumerate(lines) if line.startswith(TRACEBACK)]
+    assert before and all(LOGGED.search(line) for line in before), result.text
+    ends = [line for line in lines if line.startswith(f"{ERROR}: (")]
+    assert len(ends) == len(before), result.text
+    assert all(caller.words in line for line in ends), result.text
+    assert " Finished metadata ingestion" in lines[-1], result.text
+
+
 @pytest.mark.parametrize("name", REFUSED)
 @pytest.mark.parametrize("mode", MODES)
 def test_ingest(
@@ -286,6 +301,7 @@ def test_ingest(
 ) -> None:
     caller = callers[name]
     result = command(caller, "ingest", "-c", recipe(service, home, caller, mode))
+    logged_tracebacks_only(result, caller)
     reason = f"Unable to emit metadata to DataHub GMS: .*{re.escape(caller.words)}"
     if mode == "sync":
         # The client takes this for a success, whatever is answered.
@@ -395,7 +411,7 @@ QUERIES: dict[str, Call] = {
 EMITS: dict[str, Call] = {
     "emit_mcp": lambda u, t: DatahubRestEmitter(u, t).emit_mcp(tag("refused")),
     "emit_mcps": lambda u, t: DatahubRestEmitter(u, t).emit_mcps(TAGS),
-    "one good, one not": lambda u, t: DatahubRestEmitter(u, t).emit_mcps([*TAGS, profile()]),
+    "emit_mcps of two kinds": lambda u, t: DatahubRestEmitter(u, t).emit_mcps([*TAGS, profile()]),
     "openapi emit_mcp": lambda u, t: openapi(u, t).emit_mcp(tag("refused")),
     "openapi emit_mcps": lambda u, t: openapi(u, t).emit_mcps(TAGS),
     "series": lambda u, t: DatahubRestEmitter(u, t).emit_mcp(profile()),
