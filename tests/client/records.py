@@ -157,6 +157,32 @@ def _flows(part: str) -> Iterator[Record]:
         )
 
 
+def urns_of_snapshots(part: str) -> tuple[str, str]:
+    """The user and the table of old snapshots."""
+    table = f"urn:li:dataset:(urn:li:dataPlatform:kafka,{part}.topic,PROD)"
+    return f"urn:li:corpuser:{part}", table
+
+
+def snapshots(part: str) -> list[dict[str, Any]]:
+    """A user and a table as old files have them."""
+    user, table = urns_of_snapshots(part)
+    model = "com.linkedin.pegasus2avro"
+    info = {"active": True, "displayName": {"string": "Legacy"}, "email": "l@example.com"}
+    properties = {"description": {"string": "from a snapshot"}, "customProperties": {}}
+    of_table = [
+        {f"{model}.dataset.DatasetProperties": properties},
+        {f"{model}.common.Status": {"removed": False}},
+    ]
+    found: dict[str, tuple[str, list[dict[str, Any]]]] = {
+        "CorpUserSnapshot": (user, [{f"{model}.identity.CorpUserInfo": info}]),
+        "DatasetSnapshot": (table, of_table),
+    }
+    return [
+        {"proposedSnapshot": {f"{model}.metadata.snapshot.{name}": {"urn": urn, "aspects": aspects}}}
+        for name, (urn, aspects) in found.items()
+    ]
+
+
 def value(record: Record) -> Any:
     """The aspect of a record as JSON, as the client sends it."""
     assert record.aspect is not None

@@ -27,6 +27,21 @@ mutation createAccessToken($input: CreateAccessTokenInput!) {
   }
 }
 """
+LIST_TOKENS = """
+query listAccessTokens($input: ListAccessTokenInput!) {
+  listAccessTokens(input: $input) {
+    start count total
+    tokens { urn type id name description actorUrn ownerUrn createdAt expiresAt }
+  }
+}
+"""
+TOKEN_METADATA = """
+query getAccessTokenMetadata($token: String!) {
+  getAccessTokenMetadata(token: $token) {
+    urn type id name description actorUrn ownerUrn createdAt expiresAt
+  }
+}
+"""
 REVOKE_TOKEN = """
 mutation revokeAccessToken($tokenId: String!) { revokeAccessToken(tokenId: $tokenId) }
 """

@@ -140,27 +140,48 @@ def test_runs_are_listed_with_what_they_wrote(service: Service, home: Path) -> N
         assert f"| {urn} " in shown.out, urn
 
 
+def test_a_run_can_be_taken_back(service: Service, home: Path) -> None:
+    variables = environment(home, service.url, service.token)
+    what = records.make("back")
+    # What one of them had before comes back, and what was not there goes.
+    before = records.urn_of_table("back", 1)
+    properties = {"name": "before", "description": "before", "customProperties": {}, "tags": []}
+    entity = [{"urn": before, "datasetProperties": {"value": properties}}]
+    assert service.send("POST", "/openapi/v3/entity/dataset", entity)[0] == 200
+    kept = service.aspects(before)
+    path = recipe(home, what, "run-back", sink(service, "batch"))
+    succeeded(run_forked(["ingest", "-c", str(path)], variables), len(what))
+    all_there(service, what)
+    there = service.entities("dataset")
+
+    arguments = ["ingest", "rollback", "--run-id", "run-back"]
+    looked = run_forked([*arguments, "--dry-run"], variables)
+    assert looked.code == 0 and not looked.has_traceback, looked.text
+    assert "This rollback will delete " in looked.out
+    assert service.entities("dataset") == there
+    # Who does not confirm it does not mean it.
+    assert run_forked(arguments, variables, "n\n").code == 1
+    assert service.entities("dataset") == there
+
+    done = run([*arguments, "--force"], variables)
+    assert done.code == 0 and not done.has_traceback, done.text
+    assert "This rollback  deleted " in done.out and "aspects reverted by this run" in done.out
+    assert service.aspects(before) == kept
+    users = ("urn:li:corpuser:", "urn:li:corpGroup:")
+    for urn in {str(record.entityUrn) for record in what} - {before}:
+        left = service.aspects(urn)
+        # That a user or group is there is not taken back.
+        names = {name for name in left or () if name not in ("status", "corpUserStatus")}
+        assert left is None or (urn.startswith(users) and all(n.endswith("Key") for n in names)), (
+            urn,
+            left,
+        )
+
+
 def test_old_snapshots_arrive_in_every_mode(service: Service, home: Path) -> None:
     for mode in ("sync", "async", "batch"):
-        user, topic = f"urn:li:corpuser:legacy-{mode}", f"legacy.{mode}"
-        dataset = f"urn:li:dataset:(urn:li:dataPlatform:kafka,{topic},PROD)"
-        model = "com.linkedin.pegasus2avro"
-        info = {"active": True, "displayName": {"string": "Legacy"}, "email": "l@example.com"}
-        properties = {"description": {"string": "from a snapshot"}, "customProperties": {}}
-        snapshots = {
-            "CorpUserSnapshot": (user, [{f"{model}.identity.CorpUserInfo": info}]),
-            "DatasetSnapshot": (
-                dataset,
-                [
-                    {f"{model}.dataset.DatasetProperties": properties},
-                    {f"{model}.common.Status": {"removed": False}},
-                ],
-            ),
-        }
-        events = [
-            {"proposedSnapshot": {f"{model}.metadata.snapshot.{name}": {"urn": u, "aspects": a}}}
-            for name, (u, a) in snapshots.items()
-        ]
+        events = records.snapshots(f"legacy-{mode}")
+        user, dataset = records.urns_of_snapshots(f"legacy-{mode}")
         path = recipe(home, [], f"legacy-{mode}", sink(service, mode))
         (home / f"legacy-{mode}.json").write_text(json.dumps(events))
         result = run_forked(["ingest", "-c", str(path)], environment(home, None, None))

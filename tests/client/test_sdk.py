@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from datahub.errors import ItemNotFoundError, SdkUsageError
+from datahub.ingestion.graph.client import get_default_graph
 from datahub.sdk import Chart, DataHubClient, Dataset
 from datahub.specific.dataset import DatasetPatchBuilder
 
@@ -18,10 +19,13 @@ def client(service: Service) -> DataHubClient:
 @pytest.fixture
 def from_env(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[DataHubClient]:
     """A client that finds everything in the environment."""
+    get_default_graph.cache_clear()
     monkeypatch.setenv("DATAHUB_GMS_URL", service.url)
     monkeypatch.setenv("DATAHUB_GMS_TOKEN", service.token)
     client = DataHubClient.from_env()
     monkeypatch.undo()
+    # The client keeps it for the whole process.
+    get_default_graph.cache_clear()
     yield client
 
 

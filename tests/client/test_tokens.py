@@ -10,27 +10,21 @@ from datahub.configuration.common import GraphError, OperationalError
 from datahub.ingestion.graph.client import DataHubGraph
 from datahub.ingestion.graph.config import DatahubClientConfig
 
-from service import CREATE_TOKEN, REVOKE_TOKEN, ROOT, SET_STATUS, Service, soon
+from service import (
+    CREATE_TOKEN,
+    LIST_TOKENS,
+    REVOKE_TOKEN,
+    ROOT,
+    SET_STATUS,
+    TOKEN_METADATA,
+    Service,
+    soon,
+)
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
 FORBIDDEN = "Unauthorized to perform this action. Please contact your DataHub administrator."
 
-LIST = """
-query listAccessTokens($input: ListAccessTokenInput!) {
-  listAccessTokens(input: $input) {
-    start count total
-    tokens { urn type id name description actorUrn ownerUrn createdAt expiresAt }
-  }
-}
-"""
-METADATA = """
-query getAccessTokenMetadata($token: String!) {
-  getAccessTokenMetadata(token: $token) {
-    urn type id name description actorUrn ownerUrn createdAt expiresAt
-  }
-}
-"""
 ME = "{ me { corpUser { urn username } } }"
 PRIVILEGES = """
 { me { platformPrivileges { generatePersonalAccessTokens manageTokens manageServiceAccounts } } }
@@ -79,7 +73,7 @@ class User:
     def tokens(self, *filters: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
         """All tokens that fit."""
         wanted = {"start": 0, "count": 100, "filters": list(filters), **more}
-        found = self.ask(LIST, input=wanted)["listAccessTokens"]
+        found = self.ask(LIST_TOKENS, input=wanted)["listAccessTokens"]
         tokens: list[dict[str, Any]] = found["tokens"]
         assert found["total"] >= len(tokens)
         return tokens
@@ -174,7 +168,7 @@ def test_the_whole_life_of_a_token(
     assert user.graph.exists(ROOT) is True
 
     assert metadata in root.tokens(owned_by(ROOT))
-    found = root.ask(METADATA, token=created["accessToken"])["getAccessTokenMetadata"]
+    found = root.ask(TOKEN_METADATA, token=created["accessToken"])["getAccessTokenMetadata"]
     assert found == metadata
 
     assert root.revoke(metadata["id"]) is True
@@ -231,20 +225,20 @@ def test_start_and_count_as_texts(root: User) -> None:
     every = [token["id"] for token in root.tokens()]
     listed: list[str] = []
     for start in range(0, len(every), 2):
-        page = root.ask(LIST, input={"start": str(start), "count": "2"})["listAccessTokens"]
+        page = root.ask(LIST_TOKENS, input={"start": str(start), "count": "2"})["listAccessTokens"]
         assert (page["start"], page["count"], page["total"]) == (start, 2, len(every))
         listed += [token["id"] for token in page["tokens"]]
     assert listed == every and len(set(every)) == len(every)
-    page = root.ask(LIST, input={"start": 1, "count": 2})["listAccessTokens"]
+    page = root.ask(LIST_TOKENS, input={"start": 1, "count": 2})["listAccessTokens"]
     assert [token["id"] for token in page["tokens"]] == every[1:3]
-    beyond = root.ask(LIST, input={"start": 100_000, "count": 10})["listAccessTokens"]
+    beyond = root.ask(LIST_TOKENS, input={"start": 100_000, "count": 10})["listAccessTokens"]
     assert (beyond["tokens"], beyond["total"]) == ([], len(every))
 
 
 @pytest.mark.parametrize("wanted", [{"start": -1}, {"count": -1}, {"start": "x"}, {"count": "1e3"}])
 def test_start_and_count_that_make_no_sense(root: User, wanted: dict[str, Any]) -> None:
     with pytest.raises(GraphError):
-        root.ask(LIST, input={"start": 0, "count": 10, **wanted})
+        root.ask(LIST_TOKENS, input={"start": 0, "count": 10, **wanted})
 
 
 def test_a_token_for_somebody_else(service: Service, root: User, alice: User) -> None:
@@ -285,13 +279,13 @@ def test_what_others_may_not(root: User, alice: User, bob: User) -> None:
     refused(lambda: bob.tokens(owned_by(alice.urn(), bob.urn())), 403, FORBIDDEN)
     negated = {**owned_by(bob.urn()), "negated": True}
     refused(lambda: bob.tokens(negated), 403, FORBIDDEN)
-    refused(lambda: bob.ask(METADATA, token=alice.token), 403, FORBIDDEN)
+    refused(lambda: bob.ask(TOKEN_METADATA, token=alice.token), 403, FORBIDDEN)
     refused(lambda: bob.ask(CREATE_ACCOUNT, input={}), 403, "Unauthorized")
     status = {"urn": alice.urn(), "status": "SUSPENDED"}
     refused(lambda: bob.ask(SET_STATUS, **status), 403, FORBIDDEN)
 
     # An id of somebody else's token and one of no token are told apart by nobody else.
-    theirs = root.ask(METADATA, token=alice.token)["getAccessTokenMetadata"]["id"]
+    theirs = root.ask(TOKEN_METADATA, token=alice.token)["getAccessTokenMetadata"]["id"]
     known = refused(lambda: bob.revoke(theirs), 403, FORBIDDEN)
     nobodys = theirs[:-2] + ("A=" if theirs[-2] != "A" else "E=")
     assert refused(lambda: bob.revoke(nobodys), 403, FORBIDDEN) == known
