@@ -20,7 +20,10 @@ pub enum RuleScope {
     Actor(Urn),
     /// Those that this owner made.
     Owner(Urn),
-    /// Those that were signed with this key.
+    /// Those that were signed with this key. A token itself shows it. What was made with a token
+    /// is judged by that one's record, though, and a record that was made by a DataHub does not say
+    /// the key: what was made with such a token here outlives the key's rule, unless the same key
+    /// signed it too and it is as old.
     Key(KeyId),
     /// Every token.
     All,

@@ -78,7 +78,7 @@ impl<'a> RuleSubject<'a> {
 /// The write side, and what managing tokens reads.
 ///
 /// A change that can end a token is announced in the change feed, in the same transaction. Making
-/// one is not announced.
+/// one is not announced, unless others were made with it already.
 pub trait TokenStore: TokenLookup {
     /// Adds `record`, never replacing one. When this returns, the record outlives a crash.
     ///

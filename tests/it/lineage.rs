@@ -14,7 +14,7 @@ use tower_pat::{
     store::{MemoryStore, Store},
     token::{AccessTokenDuration, RevocationRule, RuleScope, TokenId, TokenRecord, TokenType},
     token_service::{
-        MAX_ANCESTORS, MintRequest, MintedToken, RuleSubject, TokenLookup, TokenStore, VerifyError,
+        MAX_ANCESTORS, MintRequest, MintedToken, RuleSubject, TokenLookup, VerifyError,
     },
 };
 

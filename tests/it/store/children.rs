@@ -336,8 +336,8 @@ pub(super) async fn an_abandoned_revocation_is_whole_or_not_at_all(fixture: &imp
         let children: Vec<_> = (1..=20).map(|n| child(parent + n, parent)).collect();
         store.insert(&record(parent)).await.unwrap();
         store.import(&children).await.unwrap();
-        let (by, mut cursor) = (user("bob"), store.head().await.unwrap());
-        let mut revoking = store.revoke(&children[0].parent.as_ref().unwrap(), &by, at(200));
+        let (token, by, mut cursor) = (id(parent), user("bob"), store.head().await.unwrap());
+        let mut revoking = store.revoke(&token, &by, at(200));
         for _ in 0..=round {
             if (&mut revoking).now_or_never().is_some() {
                 break;

@@ -62,7 +62,8 @@ async fn others_write_while_very_many_are_marked() {
         there.insert(&record(CHILDREN + 2 * written + 1)).await.unwrap();
     }
     assert!(revoking.await.unwrap().unwrap());
-    assert!(written > 1, "others had to wait until all was done");
+    // Half of the time is theirs. If all were marked at once, they would get to write once or so.
+    assert!(written > 20, "others had to wait until all was done");
     let page = here.list(&TokenQuery::default()).await.unwrap();
     assert_eq!(page.total, 2 * written);
     here.close().await;
