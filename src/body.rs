@@ -6,14 +6,16 @@ use std::{
     error::Error,
     pin::{Pin, pin},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Response, header};
+use http::{HeaderMap, HeaderValue, Response, header, request::Parts};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 
 use crate::{
+    authenticate::{Authentication, Authenticator},
     gate::Refusals,
     rejection::{Rejection, RejectionCode},
 };
@@ -86,12 +88,58 @@ fn unsupported(detail: String) -> Rejection {
     Rejection::new(RejectionCode::UnsupportedMediaType, detail)
 }
 
+/// How bodies are read.
+#[derive(Debug, Clone)]
+pub(crate) struct BodyReader {
+    /// How many bytes one may have.
+    pub(crate) limit: usize,
+    /// How long one may take.
+    pub(crate) time_limit: Duration,
+    /// Judges the request again when the body is there.
+    pub(crate) authenticator: Option<Authenticator>,
+}
+
+impl BodyReader {
+    /// How long a body may take unless another limit is chosen.
+    pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(30);
+
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit, time_limit: Self::TIME_LIMIT, authenticator: None }
+    }
+
+    /// Reads a body to its end, and says who sent it, as of then.
+    ///
+    /// The layer in front has judged the head, and a body can take its time: who was suspended, or
+    /// whose token was revoked meanwhile, must not be answered by what they were before.
+    pub(crate) async fn read<B>(
+        &self,
+        parts: &Parts,
+        authentication: &Authentication,
+        body: B,
+    ) -> Result<(Bytes, Authentication), Rejection>
+    where
+        B: Body,
+        B::Error: Into<BoxError>,
+    {
+        let body = read(&parts.headers, body, self.limit);
+        let bytes = tokio::time::timeout(self.time_limit, body).await.map_err(|_| {
+            let detail = format!("the body was not there within {:?}", self.time_limit);
+            Rejection::new(RejectionCode::RequestTimeout, detail)
+        })??;
+        let authentication = match &self.authenticator {
+            Some(authenticator) => authenticator.authenticate(parts).await?,
+            None => authentication.clone(),
+        };
+        Ok((bytes, authentication))
+    }
+}
+
 /// Reads a body of at most `limit` bytes.
 ///
 /// A longer one is read on for a while and thrown away, so that its sender gets around to reading
 /// the answer: who is cut off while sending sees a broken connection instead. Who asks first
 /// (`Expect: 100-continue`) is answered at once.
-pub(crate) async fn read<B>(headers: &HeaderMap, body: B, limit: usize) -> Result<Bytes, Rejection>
+async fn read<B>(headers: &HeaderMap, body: B, limit: usize) -> Result<Bytes, Rejection>
 where
     B: Body,
     B::Error: Into<BoxError>,
@@ -224,5 +272,30 @@ mod tests {
         ]);
         let refused = read(&HeaderMap::new(), StreamBody::new(broken), 10).await.unwrap_err();
         assert_eq!(refused.code(), RejectionCode::BadRequest);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_has_its_time() {
+        let (parts, ()) = http::Request::new(()).into_parts();
+        let authentication = Authentication::for_tests(
+            crate::actor::Actor::new(crate::actor::Urn::corpuser("alice").unwrap()),
+            [],
+        );
+        let mut reader = BodyReader::new(10);
+        let never = || {
+            let frames = futures_util::stream::pending::<Result<Frame<Bytes>, Infallible>>();
+            StreamBody::new(frames)
+        };
+        for limit in [BodyReader::TIME_LIMIT, Duration::from_secs(7)] {
+            reader.time_limit = limit;
+            let began = tokio::time::Instant::now();
+            let refused = reader.read(&parts, &authentication, never()).await.unwrap_err();
+            assert_eq!(refused.code(), RejectionCode::RequestTimeout);
+            assert_eq!(refused.status(), 408);
+            assert!(began.elapsed() >= limit && began.elapsed() < limit * 2);
+        }
+        let body = Full::new(Bytes::from_static(b"{}"));
+        let (bytes, by) = reader.read(&parts, &authentication, body).await.unwrap();
+        assert_eq!((&bytes[..], by.actor().urn()), (&b"{}"[..], authentication.actor().urn()));
     }
 }

@@ -10,6 +10,7 @@
 //! | layers put together wrongly | 500 | none | 13 |
 //! | what the request is about is not there | 404 | none | 5 |
 //! | wrong method, size or media type | 405, 413, 415 | none | 12, 8, 3 |
+//! | the body took too long | 408 | none | 4 |
 //! | at odds with what is stored | 409 | none | 6 |
 //! | a fault of ours | 500 | none | 13 |
 //!
@@ -61,6 +62,8 @@ pub enum RejectionCode {
     NotFound,
     /// `method_not_allowed`: this is not done with this method.
     MethodNotAllowed,
+    /// `request_timeout`: the body did not come within its time.
+    RequestTimeout,
     /// `payload_too_large`: the body is longer than what is read.
     PayloadTooLarge,
     /// `unsupported_media_type`: the body is not in a form that is understood.
@@ -89,6 +92,7 @@ impl RejectionCode {
             Self::NotAuthenticated => "not_authenticated",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
+            Self::RequestTimeout => "request_timeout",
             Self::PayloadTooLarge => "payload_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::Conflict => "conflict",
@@ -111,6 +115,7 @@ impl RejectionCode {
             Self::NotAuthenticated | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Conflict => StatusCode::CONFLICT,
@@ -128,6 +133,7 @@ impl RejectionCode {
             | Self::TokenRevoked
             | Self::ActorInactive => 16,
             Self::BadRequest | Self::UnsupportedMediaType => 3,
+            Self::RequestTimeout => 4,
             Self::NotFound => 5,
             Self::Conflict => 6,
             Self::PayloadTooLarge => 8,
@@ -154,6 +160,7 @@ impl RejectionCode {
             | Self::NotAuthenticated
             | Self::NotFound
             | Self::MethodNotAllowed
+            | Self::RequestTimeout
             | Self::PayloadTooLarge
             | Self::UnsupportedMediaType
             | Self::Conflict

@@ -4,6 +4,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use async_graphql::{ObjectType, Response as Executed, ServerError};
@@ -23,9 +24,9 @@ use super::{
 };
 use crate::{
     access::Access,
-    authenticate::Authentication,
+    authenticate::{Authentication, Authenticator},
     backend::BoxFuture,
-    body::{self, AnswerBody, BoxError},
+    body::{self, AnswerBody, BodyReader, BoxError},
     gate::Refusals,
     rejection::{Rejection, RejectionBody, RejectionCode},
     require,
@@ -41,7 +42,7 @@ use crate::{
 pub struct GraphqlService {
     engine: Arc<dyn Engine>,
     limits: Limits,
-    body_limit: usize,
+    body: BodyReader,
     refusals: Refusals,
 }
 
@@ -70,7 +71,7 @@ impl GraphqlService {
         Self {
             engine: engine(access, query, mutation),
             limits: Limits::for_bodies_of(Self::BODY_LIMIT),
-            body_limit: Self::BODY_LIMIT,
+            body: BodyReader::new(Self::BODY_LIMIT),
             refusals: Refusals::default(),
         }
     }
@@ -80,8 +81,23 @@ impl GraphqlService {
     /// The arguments of a query, with every variable as often as it is used, may come to four times
     /// as much.
     pub fn body_limit(mut self, bytes: usize) -> Self {
-        self.body_limit = bytes;
+        self.body.limit = bytes;
         self.limits.volume = Limits::volume(bytes);
+        self
+    }
+
+    /// Judges a request again when its body has been read, by the `Authenticator` that its layer has
+    /// too: whoever was suspended, whose token was revoked, or who lost a privilege while the body was
+    /// on its way is answered accordingly. Default not again.
+    pub fn authenticator(mut self, authenticator: Authenticator) -> Self {
+        self.body.authenticator = Some(authenticator);
+        self
+    }
+
+    /// How long the body of a request may take, from when its head was there; one that takes longer
+    /// is answered with 408. Default 30 s.
+    pub fn body_time_limit(mut self, limit: Duration) -> Self {
+        self.body.time_limit = limit;
         self
     }
 
@@ -163,10 +179,10 @@ impl GraphqlService {
             return Err(Rejection::new(RejectionCode::MethodNotAllowed, detail));
         }
         body::check_content_type(&parts.headers, "application/json")?;
-        let body = body::read(&parts.headers, body, self.body_limit).await?;
-        let asked = Asked::read(&body)?;
-        drop(body);
-        let executed = self.execute(asked, authentication.clone()).await;
+        let (bytes, authentication) = self.body.read(parts, authentication, body).await?;
+        let asked = Asked::read(&bytes)?;
+        drop(bytes);
+        let executed = self.execute(asked, authentication).await;
         write(executed)
     }
 
@@ -227,7 +243,7 @@ impl fmt::Debug for GraphqlService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GraphqlService")
             .field("limits", &self.limits)
-            .field("body_limit", &self.body_limit)
+            .field("body", &self.body)
             .field("refusals", &self.refusals)
             .finish_non_exhaustive()
     }

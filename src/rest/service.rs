@@ -2,14 +2,14 @@ use std::{
     convert::Infallible,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, request::Parts};
+use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use http_body::Body;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value, json};
 use tower_service::Service;
 
 use super::{
@@ -19,10 +19,11 @@ use super::{
     token::{self, CreatedToken, NewToken, Token, TokenPage, bad_request},
 };
 use crate::{
-    access::{Access, AccessError, Caller, RevokedByText},
+    access::{Access, AccessError, Caller},
     actor::Urn,
+    authenticate::{Authentication, Authenticator},
     backend::BoxFuture,
-    body::{self, AnswerBody, BoxError},
+    body::{self, AnswerBody, BodyReader, BoxError},
     gate::Refusals,
     rejection::Rejection,
     require,
@@ -35,6 +36,7 @@ use crate::{
 pub struct RestService {
     access: Access,
     public_path: Arc<str>,
+    body: BodyReader,
     refusals: Refusals,
     oauth_refusals: Refusals,
 }
@@ -46,8 +48,9 @@ impl RestService {
         Self {
             access,
             public_path: Arc::default(),
+            body: BodyReader::new(LIMIT),
             refusals: Refusals::default(),
-            oauth_refusals: Refusals::default().body(OAuthBody::default()),
+            oauth_refusals: Refusals::default().body(OAuthBody),
         }
     }
 
@@ -56,6 +59,23 @@ impl RestService {
     #[must_use]
     pub fn public_path(mut self, path: &str) -> Self {
         self.public_path = path.trim_end_matches('/').into();
+        self
+    }
+
+    /// Judges a request again when its body has been read, by the `Authenticator` that its layer has
+    /// too: whoever was suspended, whose token was revoked, or who lost a privilege while the body was
+    /// on its way is answered accordingly. Default not again.
+    #[must_use]
+    pub fn authenticator(mut self, authenticator: Authenticator) -> Self {
+        self.body.authenticator = Some(authenticator);
+        self
+    }
+
+    /// How long the body of a request may take, from when its head was there; one that takes longer
+    /// is answered with 408. Default 30 s.
+    #[must_use]
+    pub fn body_time_limit(mut self, limit: Duration) -> Self {
+        self.body.time_limit = limit;
         self
     }
 
@@ -104,9 +124,12 @@ impl RestService {
         let authentication = require::authentication(&parts.extensions)?;
         let caller = &Caller::from(authentication);
         let actor = authentication.actor().urn();
-        let headers = &parts.headers;
         match route {
-            Ok(Route::CreateToken) => self.create(caller, actor, json(headers, body).await?).await,
+            Ok(Route::CreateToken) => {
+                let (new, authentication) = self.json(parts, authentication, body).await?;
+                let caller = &Caller::from(&authentication);
+                self.create(caller, authentication.actor().urn(), new).await
+            }
             Ok(Route::ListTokens) => {
                 self.list(caller, actor, parts.uri.query().unwrap_or_default()).await
             }
@@ -120,11 +143,53 @@ impl RestService {
             }
             Ok(Route::Token(id)) => Ok(self.token(&self.access.token(caller, id).await?)),
             Ok(Route::RevokeToken(id)) => self.revoke(caller, id).await,
-            Ok(Route::Introspect) => self.introspect(caller, &form(headers, body).await?).await,
-            Ok(Route::Revoke) => self.revoke_by_text(caller, &form(headers, body).await?).await,
-            Ok(Route::Document) => Ok(answer(StatusCode::OK, self.document())),
+            Ok(Route::Introspect) => {
+                let (form, caller) = self.form(parts, authentication, body).await?;
+                self.introspect(&caller, &form).await
+            }
+            Ok(Route::Revoke) => {
+                let (form, caller) = self.form(parts, authentication, body).await?;
+                self.revoke_by_text(&caller, &form).await
+            }
+            Ok(Route::Document) => Ok(answer(StatusCode::OK, OPENAPI.into())),
             Err(no_route) => Err(no_route.into()),
         }
+    }
+
+    /// A body in JSON, and who sent it.
+    async fn json<B, T>(
+        &self,
+        parts: &Parts,
+        authentication: &Authentication,
+        body: B,
+    ) -> Result<(T, Authentication), Rejection>
+    where
+        B: Body,
+        B::Error: Into<BoxError>,
+        T: DeserializeOwned,
+    {
+        body::check_content_type(&parts.headers, "application/json")?;
+        let (bytes, authentication) = self.body.read(parts, authentication, body).await?;
+        // What serde says names fields and positions, and quotes values: nothing here is a secret.
+        let value =
+            serde_json::from_slice(&bytes).map_err(|error| bad_request(error.to_string()))?;
+        Ok((value, authentication))
+    }
+
+    /// A body that is a form, and who sent it.
+    async fn form<B>(
+        &self,
+        parts: &Parts,
+        authentication: &Authentication,
+        body: B,
+    ) -> Result<(Bytes, Caller), Rejection>
+    where
+        B: Body,
+        B::Error: Into<BoxError>,
+    {
+        body::check_content_type(&parts.headers, "application/x-www-form-urlencoded")?;
+        let (bytes, authentication) = self.body.read(parts, authentication, body).await?;
+        Ok((bytes, Caller::from(authentication)))
     }
 
     async fn create(
@@ -171,19 +236,6 @@ impl RestService {
         ))
     }
 
-    /// The document, with where its paths begin.
-    fn document(&self) -> Bytes {
-        let servers =
-            json!([{ "url": if self.public_path.is_empty() { "/" } else { &*self.public_path } }]);
-        match serde_json::from_str::<Map<String, Value>>(OPENAPI) {
-            Ok(mut document) => {
-                document.insert("servers".to_owned(), servers);
-                Value::Object(document).to_string().into()
-            }
-            Err(_) => OPENAPI.into(),
-        }
-    }
-
     fn token(&self, record: &TokenRecord) -> Response<AnswerBody> {
         json_answer(StatusCode::OK, &Token::new(record, self.access.now()))
     }
@@ -216,18 +268,20 @@ impl RestService {
         form: &[u8],
     ) -> Result<Response<AnswerBody>, Rejection> {
         let text = oauth::token(form)?;
-        match self.access.revoke_token_by_text(caller, &text).await? {
-            // RFC 7009 section 2.2: what is not good is what was wanted.
-            RevokedByText::Revoked | RevokedByText::NotActive => {
-                Ok(answer(StatusCode::OK, Bytes::new()))
+        let id = self.access.token_id(&text);
+        match self.access.revoke_token(caller, &id).await {
+            Ok(()) => {}
+            Err(AccessError::NothingToRevoke | AccessError::Forbidden { .. }) => {
+                // Only a token of version 1 is good without being stored.
+                if self.access.introspect(caller, &text).await?.is_some() {
+                    return Err(bad_request("this token is not stored, so it cannot be revoked"));
+                }
             }
-            // Saying 200 to the one token that goes on working would be a lie.
-            _ => {
-                let body = OAuthBody::with_error("unsupported_token_type");
-                let rejection = bad_request("this token is not stored, so it cannot be revoked");
-                Ok(body::refuse(&self.refusals.clone().body(body), &rejection))
-            }
+            Err(error) => return Err(error.into()),
         }
+        // RFC 7009 section 2.2: what is not good is what was wanted. Whose token it is, or whether
+        // there is one, is nobody else's business.
+        Ok(answer(StatusCode::OK, Bytes::new()))
     }
 }
 
@@ -249,33 +303,6 @@ where
         let service = self.clone();
         Box::pin(async move { Ok(service.answer(request).await) })
     }
-}
-
-async fn json<B, T>(headers: &HeaderMap, body: B) -> Result<T, Rejection>
-where
-    B: Body,
-    B::Error: Into<BoxError>,
-    T: DeserializeOwned,
-{
-    body::check_content_type(headers, "application/json")?;
-    let bytes = body::read(headers, body, LIMIT).await?;
-    serde_json::from_slice(&bytes).map_err(|error| {
-        // Where it is wrong, and not what stands there, which may be a token in the wrong place.
-        let (line, column) = (error.line(), error.column());
-        let what = error.to_string();
-        let what = what.split_once(" at line ").map_or(what.as_str(), |(what, _)| what);
-        let what = if what.starts_with("missing field") { what } else { "not as it should be" };
-        bad_request(format!("the body is not understood: {what}, at line {line} column {column}"))
-    })
-}
-
-async fn form<B>(headers: &HeaderMap, body: B) -> Result<Bytes, Rejection>
-where
-    B: Body,
-    B::Error: Into<BoxError>,
-{
-    body::check_content_type(headers, "application/x-www-form-urlencoded")?;
-    body::read(headers, body, LIMIT).await
 }
 
 fn json_answer(status: StatusCode, value: &impl Serialize) -> Response<AnswerBody> {

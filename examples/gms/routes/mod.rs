@@ -24,6 +24,7 @@ use tower_http::{
 };
 use tower_pat::{
     AuthenticateLayer, Authenticator, Rejection, access::Access, rejection::RejectionCode,
+    rest::RestService,
 };
 use tracing::Level;
 
@@ -48,7 +49,14 @@ pub(crate) fn app(
         .route("/entities/", post(entities::entities_action))
         .route("/entities/{*urn}", get(restli::snapshot))
         .route("/entitiesV2/{*urn}", get(restli::entity))
-        .route_service("/api/graphql", graphql::service(service.clone(), access))
+        .route_service(
+            "/api/graphql",
+            graphql::service(service.clone(), access.clone()).authenticator(authenticator.clone()),
+        )
+        .nest_service(
+            "/pat",
+            RestService::new(access).public_path("/pat").authenticator(authenticator.clone()),
+        )
         .route("/runs", post(runs::runs_action))
         .route("/runs/", post(runs::runs_action))
         .route("/openapi/v3/entity/scroll", post(scroll::scroll))

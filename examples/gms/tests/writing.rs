@@ -382,6 +382,8 @@ async fn who_was_suspended_while_a_proposal_was_on_its_way_writes_nothing() -> T
         ("POST", "/entities?action=delete"),
         ("POST", "/runs?action=rollback"),
         ("PATCH", "/openapi/v3/entity/dataset"),
+        ("POST", "/api/graphql"),
+        ("POST", "/pat/tokens"),
     ] {
         let (reads, reading) = tokio::sync::oneshot::channel::<()>();
         let (go, gone) = tokio::sync::oneshot::channel::<()>();
