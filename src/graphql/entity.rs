@@ -2,7 +2,7 @@ use async_graphql::{Enum, InputObject, Interface, Object, SimpleObject};
 
 use super::{
     group::CorpGroup, role::DataHubRole, scalar::Long, service_account::ServiceAccount,
-    token::AccessTokenMetadata, user::CorpUser,
+    token::AccessTokenMetadata, user::CorpUser, view::DataHubView,
 };
 
 /// Something that has a urn.
@@ -28,6 +28,8 @@ pub enum Entity {
     CorpGroup(CorpGroup),
     /// A role.
     DataHubRole(DataHubRole),
+    /// A view, of which there are none.
+    DataHubView(DataHubView),
     /// Anything else, of which no more than its urn is known here.
     EntityReference(EntityReference),
 }

@@ -110,8 +110,9 @@
 //! * An update of a policy keeps its roles, and `actors.roles` sets them.
 //! * More: `revokeAccessTokens`, `sort` of `listAccessTokens`, `status`, `createdVia` and `actor`
 //!   of a token, `appConfig.authConfig.accessTokens`.
-//! * Not there: views (`updateServiceAccountDefaultView`, `defaultView`), `orFilters` of
-//!   `listPolicies`, and edges between entities: `relationships` is always null.
+//! * There are no views: `defaultView` is always null, and none can be set. Policies are not
+//!   filtered by `orFilters`: such a filter is refused. There are no edges between entities:
+//!   `relationships` is always null.
 
 mod caught;
 mod config;
@@ -137,6 +138,7 @@ mod token;
 mod token_filter;
 mod user;
 mod variables;
+mod view;
 
 pub use self::{
     entity::{
@@ -152,6 +154,7 @@ pub use self::{
     service_account::ServiceAccount,
     token::{AccessTokenMetadata, AccessTokenStatus},
     user::CorpUser,
+    view::{DataHubView, DataHubViewType},
 };
 pub use crate::body::AnswerBody as ResponseBody;
 

@@ -2,6 +2,8 @@ use async_graphql::{Context, Enum, InputObject, Object, Result, SimpleObject};
 
 use super::{
     entity::Entity,
+    error::BadRequest,
+    facet::AndFilterInput,
     group::CorpGroup,
     page::{self, Page, int},
     parse_urn,
@@ -27,6 +29,10 @@ impl PolicyQueries {
         ctx: &Context<'_>,
         input: ListPoliciesInput,
     ) -> Result<Option<ListPoliciesResult>> {
+        let mut conditions = input.or_filters.iter().flatten().flat_map(|all| &all.and);
+        if conditions.any(|all| !all.is_empty()) {
+            return Err(BadRequest::new("policies are not filtered by orFilters").into());
+        }
         let page = Page::of(input.start, input.count)?;
         let mut query = PolicyQuery::default().page(page.start, page.count);
         query.text = page::text(input.query);
@@ -96,6 +102,8 @@ pub(super) struct ListPoliciesInput {
     count: Option<i32>,
     /// Those with this text in their urn, name or description. Default all.
     query: Option<String>,
+    /// Conditions are refused here. Use `query`.
+    or_filters: Option<Vec<AndFilterInput>>,
 }
 
 /// A page of policies.

@@ -2,12 +2,14 @@ use async_graphql::{Context, InputObject, Object, Result, SimpleObject};
 
 use super::{
     entity::{EntityRelationshipsResult, EntityType, RelationshipsInput},
+    error::BadRequest,
     page::{self, Page, int},
     parse_urn,
     scalar::Long,
+    view::DataHubView,
 };
 use crate::{
-    access::{Access, Caller, NewServiceAccount},
+    access::{Access, AccessError, Caller, NewServiceAccount},
     actor::{User, UserQuery},
 };
 
@@ -68,6 +70,24 @@ impl ServiceAccountMutations {
         Ok(ServiceAccount { name: user.urn.key().to_owned(), user: Box::new(user) })
     }
 
+    /// Clears the view that a service account sees things in; for who manages service accounts.
+    /// There are no views here, so none can be set.
+    async fn update_service_account_default_view(
+        &self,
+        ctx: &Context<'_>,
+        input: UpdateServiceAccountDefaultViewInput,
+    ) -> Result<bool> {
+        let urn = parse_urn(&input.urn)?;
+        let access = ctx.data::<Access>()?;
+        if access.service_account(ctx.data::<Caller>()?, &urn).await?.is_none() {
+            return Err(AccessError::ServiceAccountNotFound(urn).into());
+        }
+        if input.default_view.is_some() {
+            return Err(BadRequest::new("There are no views here, so none can be set").into());
+        }
+        Ok(true)
+    }
+
     /// Deletes a service account, and revokes its tokens; for who manages them.
     async fn delete_service_account(
         &self,
@@ -87,6 +107,15 @@ pub(super) struct CreateServiceAccountInput {
     display_name: Option<String>,
     /// What it is for: up to 500 characters.
     description: Option<String>,
+}
+
+/// Which view a service account is to see things in.
+#[derive(InputObject)]
+pub(super) struct UpdateServiceAccountDefaultViewInput {
+    /// The urn of the service account.
+    urn: String,
+    /// The urn of the view; null for none.
+    default_view: Option<String>,
 }
 
 /// Which service accounts to list.
@@ -170,6 +199,11 @@ impl ServiceAccount {
     /// When it was last changed, in milliseconds since the Unix epoch.
     async fn updated_at(&self) -> Option<Long> {
         self.user.updated_at.map(Long::from)
+    }
+
+    /// The view that it sees things in. There are none here: always null.
+    async fn default_view(&self) -> Option<DataHubView> {
+        None
     }
 
     /// Edges to other entities. They are not kept here: always null.

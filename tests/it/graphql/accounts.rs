@@ -89,3 +89,30 @@ async fn who_does_not_manage_them_learns_nothing_of_them() {
                     service account: urn:li:corpuser:alice";
     assert_eq!(told, (400, expected.to_owned()));
 }
+
+#[tokio::test]
+async fn there_are_no_views_so_none_can_be_set() {
+    let api = Api::new().await;
+    let urn = make(&api, json!({})).await["urn"].take();
+    let set = "mutation ($input: UpdateServiceAccountDefaultViewInput!) {
+        updateServiceAccountDefaultView(input: $input)
+    }";
+    let to = |view: Value| json!({ "input": { "urn": urn, "defaultView": view } });
+    let done = json!({ "updateServiceAccountDefaultView": true });
+    assert_eq!(api.data(&api.admin, set, to(json!(null))).await, done);
+    let without = json!({ "input": { "urn": urn } });
+    assert_eq!(api.data(&api.admin, set, without).await, done);
+    let told = (400, "There are no views here, so none can be set".to_owned());
+    let view = json!("urn:li:dataHubView:mine");
+    assert_eq!(api.error(&api.admin, set, to(view.clone())).await, told);
+    for view in [json!(null), view] {
+        assert_eq!(api.error(&api.alice, set, to(view)).await.0, 403);
+    }
+    let nobody = json!({ "input": { "urn": "urn:li:corpuser:service_none" } });
+    assert_eq!(api.error(&api.admin, set, nobody).await.0, 404);
+    let query = "query ($urn: String!) { getServiceAccount(urn: $urn) {
+        defaultView { urn type viewType name description }
+    } }";
+    let found = api.data(&api.admin, query, json!({ "urn": urn })).await;
+    assert_eq!(found["getServiceAccount"], json!({ "defaultView": null }));
+}

@@ -164,3 +164,15 @@ async fn privileges_are_told_to_the_actor_and_to_who_manages_policies() {
     other["resourceSpec"] = json!({ "resourceType": "OTHER", "resourceUrn": "urn:li:x:a" });
     assert_eq!(api.error(&api.admin, query, json!({ "input": other })).await.0, 400);
 }
+
+#[tokio::test]
+async fn policies_are_not_filtered_by_conditions() {
+    let api = Api::new().await;
+    for none in [json!(null), json!([]), json!([{}, { "and": [] }])] {
+        api.data(&api.admin, LIST, json!({ "input": { "orFilters": none } })).await;
+    }
+    let filters = json!([{ "and": [] }, { "and": [{ "field": "state", "values": ["ACTIVE"] }] }]);
+    let told = (400, "policies are not filtered by orFilters".to_owned());
+    let input = json!({ "input": { "orFilters": filters } });
+    assert_eq!(api.error(&api.admin, LIST, input).await, told);
+}
