@@ -3,10 +3,15 @@
 use std::time::Duration;
 
 use axum::{
-    body::Bytes,
+    body::{Body, Bytes, HttpBody},
     extract::{FromRequest, Query, Request, rejection::QueryRejection},
-    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
+    http::{
+        HeaderMap, StatusCode,
+        header::{CONTENT_TYPE, EXPECT},
+    },
 };
+use bytes::BytesMut;
+use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tower_pat::{Authentication, Authenticator};
@@ -33,26 +38,12 @@ impl JsonBody {
 impl<S: Send + Sync> FromRequest<S> for JsonBody {
     type Rejection = Refused;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
-        let (parts, body) = request.into_parts();
-        let head = parts.clone();
-        if !is_json(&head.headers) {
-            let text = "the content type is application/json".to_owned();
-            return Err(Refused::Body(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
-        }
-        let bytes = Bytes::from_request(Request::from_parts(parts, body), state);
-        let bytes = tokio::time::timeout(BODY_TIME, bytes)
-            .await
-            .map_err(|_| {
-                Refused::Body(StatusCode::BAD_REQUEST, "the body took too long".to_owned())
-            })?
-            .map_err(|rejection| match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => {
-                    let text = format!("the body is longer than {BODY_LIMIT} bytes");
-                    Refused::Body(StatusCode::PAYLOAD_TOO_LARGE, text)
-                }
-                status => Refused::Body(status, rejection.body_text()),
-            })?;
+    async fn from_request(request: Request, _: &S) -> Result<Self, Refused> {
+        let (head, body) = request.into_parts();
+        let bytes = tokio::time::timeout(BODY_TIME, read(&head.headers, body)).await;
+        let bytes = bytes.map_err(|_| {
+            Refused::Body(StatusCode::BAD_REQUEST, "the body took too long".to_owned())
+        })??;
         let auth = match head.extensions.get::<Authenticator>() {
             Some(authenticator) => {
                 let auth = authenticator.authenticate(&head).await;
@@ -64,6 +55,48 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
             .map_err(|error| Refused::bad(format!("the body is not JSON: {error}")))?;
         Ok(Self { auth, body })
     }
+}
+
+/// Reads a body that is JSON, of at most [`BODY_LIMIT`] bytes. One that is refused is read on for a
+/// while and thrown away: who is cut off while sending sees a broken connection instead of the
+/// answer, and DataHub's client sends the same again for half a minute. Who asks first
+/// (`Expect: 100-continue`) is answered at once.
+async fn read(headers: &HeaderMap, mut body: Body) -> Result<Bytes, Refused> {
+    let too_large = || {
+        let text = format!("the body is longer than {BODY_LIMIT} bytes");
+        Refused::Body(StatusCode::PAYLOAD_TOO_LARGE, text)
+    };
+    let unsupported = || {
+        let text = "the content type is application/json".to_owned();
+        Refused::Body(StatusCode::UNSUPPORTED_MEDIA_TYPE, text)
+    };
+    let limit = if is_json(headers) { BODY_LIMIT } else { 0 };
+    let refusal = || if is_json(headers) { too_large() } else { unsupported() };
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > BODY_LIMIT + DISCARDED
+        || (announced > limit && headers.contains_key(EXPECT))
+    {
+        return Err(refusal());
+    }
+    let mut bytes = BytesMut::with_capacity(announced.min(limit));
+    let mut length = 0_usize;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| {
+            let text = "the body could not be read to its end".to_owned();
+            Refused::Body(StatusCode::BAD_REQUEST, text)
+        })?;
+        let Ok(data) = frame.into_data() else { continue };
+        length = length.saturating_add(data.len());
+        if length > BODY_LIMIT + DISCARDED {
+            break;
+        }
+        if length > limit {
+            bytes = BytesMut::new();
+        } else {
+            bytes.extend_from_slice(&data);
+        }
+    }
+    if length > limit || !is_json(headers) { Err(refusal()) } else { Ok(bytes.freeze()) }
 }
 
 /// What a query is, or why it cannot be read.
@@ -80,6 +113,9 @@ fn is_json(headers: &HeaderMap) -> bool {
     let sent = sent.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     sent == "application/json"
 }
+
+/// How many bytes behind the limit are read and thrown away.
+const DISCARDED: usize = 32 * 1024 * 1024;
 
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(60);

@@ -413,3 +413,35 @@ async fn who_was_suspended_while_a_proposal_was_on_its_way_writes_nothing() -> T
     assert_eq!(gms.value(ORDERS, "status").await?, Value::Null);
     Ok(())
 }
+
+/// Who is cut off while sending does not read the answer.
+#[tokio::test]
+async fn a_body_that_is_refused_is_read_on_for_a_while() -> TestResult {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    let gms = Gms::new().await?;
+    let (_, token) = gms.tokens.iter().find(|(name, _)| *name == "datahub").ok_or("no token")?;
+    let mebibyte = axum::body::Bytes::from(vec![b' '; 1 << 20]);
+    for (content_type, sent, status, read) in [
+        ("application/json", 20, 413, 20),
+        ("application/json", 100, 413, 49),
+        ("text/plain", 3, 415, 3),
+        ("text/plain", 0, 415, 0),
+        ("text/plain", 100, 415, 49),
+    ] {
+        let count = Arc::new(AtomicUsize::new(0));
+        let (counter, chunk) = (count.clone(), mebibyte.clone());
+        let chunks = (0..sent).map(move |_| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            Ok::<_, std::io::Error>(chunk.clone())
+        });
+        let request = Request::post("/openapi/v3/entity/tag")
+            .header("authorization", format!("Bearer {token}"))
+            .header("content-type", content_type)
+            .body(Body::from_stream(futures_util::stream::iter(chunks)))?;
+        let response = gms.app.clone().oneshot(request).await?;
+        assert_eq!(response.status(), status, "{content_type} {sent}");
+        assert_eq!(count.load(Ordering::Relaxed), read, "{content_type} {sent}");
+    }
+    Ok(())
+}
