@@ -19,7 +19,9 @@
 //!
 //! Not here: earlier versions of aspects by number, conditional writes, lineage, patches of
 //! fine-grained lineage, reading a schema field by its dataset's privileges, and constraints on the
-//! tags of columns.
+//! tags of columns. A search finds what is in the entity store, and so no policies, roles and tokens,
+//! and of users those whom something was written of; it compares whole texts and parts of them, in
+//! the order of urns, without ranking, stemming, facets or highlights.
 
 mod batch;
 mod change;

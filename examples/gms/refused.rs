@@ -67,6 +67,9 @@ impl IntoResponse for Refused {
             Self::BadRequest(_) => RejectionCode::BadRequest,
             Self::NotFound(_) | Self::Absent(_) => RejectionCode::NotFound,
             Self::Conflict(_) | Self::Raced(_) => RejectionCode::Conflict,
+            Self::Store(StoreError::Invalid(detail)) => {
+                return Rejection::new(RejectionCode::BadRequest, detail).into_response();
+            }
             Self::Store(error) => {
                 tracing::error!(error = chain(&error), "a store failed");
                 RejectionCode::Unavailable
