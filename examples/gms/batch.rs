@@ -32,7 +32,7 @@ use crate::{
     delete::may_change_policy,
     entities::{AspectWrite, Expected, Written},
     refused::Refused,
-    service::MetadataService,
+    service::{MetadataService, USER_INFO},
 };
 
 /// All that one request wants written.
@@ -133,10 +133,8 @@ impl Batch {
             change.apply(service).await?;
         }
         entities.commit().await?;
-        for change in &self.changes {
-            if let Some(info) = change.user_info() {
-                service.store.set_user_info(&change.urn, &info, now).await?;
-            }
+        for change in self.changes.iter().filter(|it| it.aspect == USER_INFO) {
+            service.follow_user_info(&change.urn).await?;
         }
         let policies: Vec<PolicyRecord> = self.changes.iter().filter_map(Change::policy).collect();
         if !policies.is_empty() {

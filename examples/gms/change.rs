@@ -6,7 +6,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use tower_pat::{
     Privilege,
-    actor::{DirectoryStore, GroupKind, Urn, UserInfo},
+    actor::{DirectoryStore, GroupKind, Urn},
     policy::{
         ChangeType, Operation, OperationGroup, Policy, PolicyRecord, Requirement, requirement,
     },
@@ -223,19 +223,6 @@ impl Change {
             }
             _ => None,
         }
-    }
-
-    /// What it says of a user to people, which the directory shows in its own answers.
-    pub(crate) fn user_info(&self) -> Option<UserInfo> {
-        let Effect::Entity(value) = &self.effect else { return None };
-        let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
-        let mut info = UserInfo::default();
-        info.display_name = text("displayName");
-        info.title = text("title");
-        info.email = text("email");
-        info.first_name = text("firstName");
-        info.last_name = text("lastName");
-        (self.aspect == "corpUserInfo").then_some(info)
     }
 
     /// The step in the directory, if there is one.

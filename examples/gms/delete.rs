@@ -11,7 +11,7 @@ use crate::{
     entities::{Deleted, Span},
     refused::Refused,
     registry::Home,
-    service::MetadataService,
+    service::{MetadataService, USER_INFO},
     target::Target,
 };
 
@@ -63,6 +63,9 @@ pub(crate) async fn delete_aspect(
     };
     if !found {
         return Err(Refused::NotFound(format!("{aspect} of {urn}")));
+    }
+    if aspect == USER_INFO {
+        service.follow_user_info(urn).await?;
     }
     Ok(Deleted { rows: 1, series: 0 })
 }

@@ -11,8 +11,9 @@ use std::{
 use serde_json::{Map, Value, json};
 use tower_pat::{
     TokenService,
-    actor::{ActorProfile, Directory, DirectoryStore, Urn, UserQuery},
+    actor::{ActorProfile, Directory, DirectoryStore, Urn, UserInfo, UserQuery},
     backend::StoreError,
+    clock::{Clock, SystemClock},
     config::Config,
     policy::{PolicySource, PolicyStore, default_roles},
     store::SqliteStore,
@@ -20,7 +21,7 @@ use tower_pat::{
     token_service::{TokenQuery, TokenSort},
 };
 
-use crate::{entities::EntityStore, refused::Refused, registry::EntityType};
+use crate::{entities::{self, EntityStore}, refused::Refused, registry::EntityType};
 
 /// The aspects of an entity by their names.
 pub(crate) type Aspects = BTreeMap<String, Value>;
@@ -168,6 +169,26 @@ impl MetadataService {
         Ok(Page { urns, next })
     }
 
+    /// Has the directory say of a user what is stored of them for people, which it shows in its own
+    /// answers. Who is overtaken by another looks again, so the last one says what is there.
+    pub(crate) async fn follow_user_info(&self, urn: &Urn) -> Result<(), StoreError> {
+        let mut stored = self.user_info(urn).await?;
+        loop {
+            let value = stored.as_deref().map(entities::parse).transpose()?.unwrap_or_default();
+            let now = SystemClock::default().now();
+            self.store.set_user_info(urn, &info_of(&value), now).await?;
+            let again = self.user_info(urn).await?;
+            if again == stored {
+                return Ok(());
+            }
+            stored = again;
+        }
+    }
+
+    async fn user_info(&self, urn: &Urn) -> Result<Option<String>, StoreError> {
+        Ok(self.entities.texts(urn).await?.remove(USER_INFO))
+    }
+
     /// The token of this urn, unless there is none or it was revoked.
     pub(crate) async fn token(&self, urn: &Urn) -> Result<Option<TokenRecord>, StoreError> {
         match urn.key().parse() {
@@ -184,6 +205,20 @@ fn start(from: &str) -> Result<u32, Refused> {
         from => from.parse().map_err(|_| Refused::bad("there is no page of this scrollId")),
     }
 }
+
+fn info_of(value: &Value) -> UserInfo {
+    let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+    let mut info = UserInfo::default();
+    info.display_name = text("displayName");
+    info.title = text("title");
+    info.email = text("email");
+    info.first_name = text("firstName");
+    info.last_name = text("lastName");
+    info
+}
+
+/// What is said of a user for people.
+pub(crate) const USER_INFO: &str = "corpUserInfo";
 
 fn aspect(name: &str, value: Value) -> Aspects {
     Aspects::from([(name.to_owned(), value)])

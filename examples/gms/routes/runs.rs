@@ -24,7 +24,7 @@ use crate::{
     entities::{Run, RunRow},
     refused::Refused,
     registry::EntityType,
-    service::MetadataService,
+    service::{MetadataService, USER_INFO},
     target::type_of,
 };
 
@@ -103,6 +103,9 @@ async fn rollback(
     }
     let entities = entities(&rows)?.len();
     let done = service.entities.revert(&run_id, &rows, !dry_run).await?;
+    for row in rows.iter().filter(|row| !dry_run && row.aspect == USER_INFO) {
+        service.follow_user_info(&row.urn).await?;
+    }
     let shown: Vec<Value> =
         rows.iter().take(MAX_SHOWN).map(|row| summary(row, &run_id, false)).collect();
     Ok(Json(json!({ "value": {

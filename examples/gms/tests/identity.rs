@@ -391,3 +391,31 @@ async fn a_token_is_known_to_whose_business_it_is() -> TestResult {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn the_directory_says_of_a_user_what_is_stored() -> TestResult {
+    let gms = Gms::new().await?;
+    let plain = "urn:li:corpuser:plain";
+    let info = |name: &str| {
+        proposal(plain, "corpUserInfo", json!({ "active": true, "displayName": name }))
+    };
+    let name = async || -> Result<Option<String>, Box<dyn Error>> {
+        let plain = gms.service.store.user(&user("plain")).await?.ok_or("no user")?;
+        Ok(plain.info.display_name)
+    };
+    gms.propose("datahub", in_run("one", info("Pat"))).await?.is(200)?;
+    assert_eq!(name().await?.as_deref(), Some("Pat"));
+    // What is left alone says nothing.
+    gms.propose("datahub", by("CREATE", info("Other"))).await?.is(200)?;
+    assert_eq!(name().await?.as_deref(), Some("Pat"));
+    gms.propose("datahub", in_run("two", info("Pet"))).await?.is(200)?;
+    assert_eq!(name().await?.as_deref(), Some("Pet"));
+    let back = |dry: bool| json!({ "runId": "two", "dryRun": dry });
+    gms.act("datahub", "runs?action=rollback", &back(true)).await?.is(200)?;
+    assert_eq!(name().await?.as_deref(), Some("Pet"));
+    gms.act("datahub", "runs?action=rollback", &back(false)).await?.is(200)?;
+    assert_eq!(name().await?.as_deref(), Some("Pat"));
+    gms.delete("datahub", &format!("corpuser/{plain}/corpUserInfo")).await?.is(200)?;
+    assert_eq!(name().await?, None);
+    Ok(())
+}
