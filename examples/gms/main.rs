@@ -131,6 +131,7 @@ async fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     // From here on, so that nobody is killed who has heard that this listens.
     let stop = stop()?;
     writeln!(stdout, "listening on http://{address}")?;
+    let app = refused::catching(app);
     let server = axum::serve(listener, app).with_graceful_shutdown(asked(stop.clone()));
     tokio::select! {
         served = server => served?,

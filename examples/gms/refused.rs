@@ -1,11 +1,12 @@
 //! Why a request is not served, and how that is answered.
 
 use axum::{
-    Json,
+    Json, Router,
     http::{StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
+use tower_http::catch_panic::CatchPanicLayer;
 use tower_pat::{
     Rejection, actor::Urn, backend::StoreError, rejection::RejectionCode, require::AuthorizeError,
 };
@@ -81,17 +82,30 @@ impl IntoResponse for Refused {
 
 /// What no privilege would help with, in the form of the crate's own answers.
 fn forbidden(detail: &str) -> Response {
-    let status = StatusCode::FORBIDDEN;
+    problem(StatusCode::FORBIDDEN, "forbidden", detail)
+}
+
+fn problem(status: StatusCode, code: &str, detail: &str) -> Response {
     let body = json!({
         "type": "about:blank",
         "title": status.canonical_reason().unwrap_or_default(),
         "status": status.as_u16(),
         "detail": detail,
-        "code": "forbidden",
+        "code": code,
         "message": detail,
         "exceptionClass": "com.linkedin.restli.server.RestLiServiceException",
     });
     (status, [(CONTENT_TYPE, "application/problem+json")], Json(body)).into_response()
+}
+
+/// Answers a request whose handler panics as other failures are answered, with an object: on a
+/// connection that is cut, the client sends the same again.
+pub(crate) fn catching(app: Router) -> Router {
+    app.layer(CatchPanicLayer::custom(|_| {
+        tracing::error!("a handler panicked");
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        problem(status, "internal", "the service failed; its log says more")
+    }))
 }
 
 /// An error and its causes in one line.
@@ -107,4 +121,36 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{
+        body::{Body, to_bytes},
+        http::Request,
+        routing::get,
+    };
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_answered_and_says_nothing_of_itself() {
+        async fn panics() -> &'static str {
+            panic!("a secret")
+        }
+        let app = catching(Router::new().route("/", get(panics)));
+        let response = app.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), 500);
+        let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        assert!(body["message"].is_string() && body["status"] == 500, "{body}");
+        assert!(!body.to_string().contains("secret"), "{body}");
+    }
+
+    #[test]
+    fn what_a_store_refuses_is_a_bad_request() {
+        let refused = Refused::Store(StoreError::Invalid("no name".to_owned()));
+        assert_eq!(refused.into_response().status(), 400);
+    }
 }
