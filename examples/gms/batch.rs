@@ -84,7 +84,7 @@ impl Batch {
             let tags = self.changed_tags.get(&change.urn).into_iter().flatten();
             let tags: Vec<Resource> = tags.map(Resource::from).collect();
             let resources = self.resources(&change.urn).into_iter();
-            resources.map(move |resource| (needed.clone().into(), resource, tags.clone()))
+            resources.map(move |resource| (needed.clone(), resource, tags.clone()))
         })
     }
 

@@ -21,7 +21,11 @@ use tower_pat::{
     token_service::{TokenQuery, TokenSort},
 };
 
-use crate::{entities::{self, EntityStore}, refused::Refused, registry::EntityType};
+use crate::{
+    entities::{self, EntityStore},
+    refused::Refused,
+    registry::EntityType,
+};
 
 /// The aspects of an entity by their names.
 pub(crate) type Aspects = BTreeMap<String, Value>;

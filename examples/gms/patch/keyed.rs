@@ -22,7 +22,9 @@ impl KeyedList {
         let list = Self::of(path, keys);
         let is_long = |path: &Vec<String>| path.len() > MAX_PARTS;
         if list.keys.len() > MAX_KEYS || is_long(&list.path) || list.keys.iter().any(is_long) {
-            return Err(format!("a list has {MAX_KEYS} keys, and a path {MAX_PARTS} parts at most"));
+            return Err(format!(
+                "a list has {MAX_KEYS} keys, and a path {MAX_PARTS} parts at most"
+            ));
         }
         if list.path.iter().filter(|part| *part == "*").count() > MAX_WILDCARDS {
             return Err(format!("a path has {MAX_WILDCARDS} `*` at most"));

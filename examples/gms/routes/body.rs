@@ -73,9 +73,7 @@ async fn read(headers: &HeaderMap, mut body: Body) -> Result<Bytes, Refused> {
     let limit = if is_json(headers) { BODY_LIMIT } else { 0 };
     let refusal = || if is_json(headers) { too_large() } else { unsupported() };
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    if announced > BODY_LIMIT + DISCARDED
-        || (announced > limit && headers.contains_key(EXPECT))
-    {
+    if announced > BODY_LIMIT + DISCARDED || (announced > limit && headers.contains_key(EXPECT)) {
         return Err(refusal());
     }
     let mut bytes = BytesMut::with_capacity(announced.min(limit));

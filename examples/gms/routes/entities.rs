@@ -90,21 +90,19 @@ async fn delete_references(
 ) -> Result<Response, Refused> {
     let target = Target::of(&urn)?;
     auth.authorize(asked(Operation::Delete, target.entity_type), &target.urn).await?;
-    let mut references = References::find(service, &target.urn).await?;
-    may_write(auth, &references, &target.urn).await?;
     let mut attempt = 1;
-    while !dry_run {
-        match take_out(auth, service, &references).await {
+    loop {
+        let references = References::find(service, &target.urn).await?;
+        may_write(auth, &references, &target.urn).await?;
+        let done = if dry_run { Ok(()) } else { take_out(auth, service, &references).await };
+        match done {
             Err(Refused::Raced(_)) if attempt < ATTEMPTS => attempt += 1,
             done => {
                 done?;
-                break;
+                return Ok(Json(Answer { value: references.summary() }).into_response());
             }
         }
-        references = References::find(service, &target.urn).await?;
-        may_write(auth, &references, &target.urn).await?;
     }
-    Ok(Json(Answer { value: references.summary() }).into_response())
 }
 
 async fn take_out(

@@ -97,9 +97,9 @@ impl Readable for Authentication {
         entity_type: &'static EntityType,
         urn: &'a Urn,
     ) -> BoxFuture<'a, Result<bool, Refused>> {
-        Box::pin(async move {
-            granted(self.authorize(asked(Operation::Read, entity_type), urn).await)
-        })
+        Box::pin(
+            async move { granted(self.authorize(asked(Operation::Read, entity_type), urn).await) },
+        )
     }
 }
 

@@ -158,7 +158,8 @@ async fn references_are_taken_out_among_other_writes() -> TestResult {
         TestResult::Ok(())
     };
     let (written, deleted) = tokio::join!(writes, deletes);
-    (written?, deleted?);
+    written?;
+    deleted?;
     let tags = gms.value(ORDERS, "globalTags").await?;
     assert_eq!(tags["tags"].as_array().map(Vec::len), Some(names.len()), "{tags}");
     Ok(())

@@ -185,9 +185,10 @@ async fn a_tag_is_a_urn() -> TestResult {
 #[tokio::test]
 async fn what_is_next_to_any_number_is_patched() -> TestResult {
     let gms = Gms::new().await?;
-    let numbers: Vec<f64> =
-        (1..2_000).map(|number| 1e-23_f64 / f64::from(number) / 3.0).collect();
-    gms.propose("owner", proposal(ORDERS, "datasetProperties", json!({ "n": numbers }))).await?.is(200)?;
+    let numbers: Vec<f64> = (1..2_000).map(|number| 1e-23_f64 / f64::from(number) / 3.0).collect();
+    gms.propose("owner", proposal(ORDERS, "datasetProperties", json!({ "n": numbers })))
+        .await?
+        .is(200)?;
     let add = json!([{ "op": "add", "path": "/description", "value": "new" }]);
     gms.propose("owner", patch("datasetProperties", add)).await?.is(200)?;
     Ok(())
@@ -199,7 +200,9 @@ async fn a_value_that_is_too_deep_or_too_large_is_not_stored() -> TestResult {
     let gms = Gms::new().await?;
     let deep = |depth: usize| (0..depth).fold(json!(1), |value, _| json!({ "a": value }));
     gms.propose("owner", proposal(ORDERS, "datasetProperties", deep(64))).await?.is(200)?;
-    gms.propose("owner", proposal(ORDERS, "datasetProperties", deep(65))).await?.says(400, "deep")?;
+    gms.propose("owner", proposal(ORDERS, "datasetProperties", deep(65)))
+        .await?
+        .says(400, "deep")?;
     let path = "/b".repeat(20);
     let add = json!([{ "op": "add", "path": path, "value": deep(45) }]);
     gms.propose("owner", patch("datasetProperties", add)).await?.says(400, "deep")?;

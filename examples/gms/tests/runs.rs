@@ -183,9 +183,8 @@ async fn a_run_that_wrote_too_much_is_not_taken_back_at_once() -> TestResult {
     gms.act("datahub", ROLLBACK, &back("run")).await?.says(400, "more than")?;
     assert!(gms.value("urn:li:tag:t0", "tagProperties").await?.is_object());
     // Of what is described, there are values only if they are asked for.
-    let with = |values: bool| {
-        json!({ "runId": "run", "start": 0, "count": 2, "includeAspect": values })
-    };
+    let with =
+        |values: bool| json!({ "runId": "run", "start": 0, "count": 2, "includeAspect": values });
     for values in [true, false] {
         let rows = gms.act("datahub", DESCRIBE, &with(values)).await?.is(200)?;
         assert_eq!(rows["value"][1]["payload"].is_string(), values, "{rows}");

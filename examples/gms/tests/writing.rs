@@ -95,7 +95,8 @@ async fn one_refusal_refuses_the_batch_and_nothing_is_written() -> TestResult {
     gms.get("datahub", "/entities/urn:li:corpuser:new").await?.is(404)?;
     assert_eq!(gms.value(ORDERS, "datasetProperties").await?, Value::Null);
     let orders: Urn = ORDERS.parse()?;
-    let events = gms.service.entities.events(&orders, "datasetProfile", Default::default(), 1, |_| true);
+    let events =
+        gms.service.entities.events(&orders, "datasetProfile", Default::default(), 1, |_| true);
     assert_eq!(events.await?, []);
     Ok(())
 }
