@@ -146,13 +146,14 @@ async fn references_are_taken_out_among_other_writes() -> TestResult {
     let names: Vec<String> = (0..30).map(|number| format!("urn:li:tag:t{number}")).collect();
     let writes = async {
         for name in &names {
+            gms.propose("datahub", add(pii)).await?.is(200)?;
             gms.propose("datahub", add(name)).await?.is(200)?;
         }
         TestResult::Ok(())
     };
     let body = json!({ "urn": pii });
     let deletes = async {
-        for _ in 0..10 {
+        for _ in 0..60 {
             gms.act("datahub", REFERENCES, &body).await?.is(200)?;
         }
         TestResult::Ok(())
@@ -160,6 +161,7 @@ async fn references_are_taken_out_among_other_writes() -> TestResult {
     let (written, deleted) = tokio::join!(writes, deletes);
     written?;
     deleted?;
+    gms.act("datahub", REFERENCES, &body).await?.is(200)?;
     let tags = gms.value(ORDERS, "globalTags").await?;
     assert_eq!(tags["tags"].as_array().map(Vec::len), Some(names.len()), "{tags}");
     Ok(())
