@@ -112,3 +112,18 @@ def test_soon_judges_a_question_by_when_it_was_put() -> None:
     with pytest.raises(AssertionError, match="too late"):
         soon(lambda: False, begun, "it holds", seconds=0.1)
     assert time.monotonic() - begun < 20
+
+
+def test_pages_follow_whatever_the_place_is_called(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths: list[str] = []
+
+    def send(method: str, path: str, *_more: Any) -> tuple[int, Any]:
+        paths.append(path)
+        place = "a+b/c&count=0#" if len(paths) == 1 else None
+        return 200, {"entities": [len(paths)], "scrollId": place}
+
+    monkeypatch.setattr(service, "send", send)
+    assert service.entities("tag") == [1, 2]
+    assert paths[1].endswith("&scrollId=a%2Bb%2Fc%26count%3D0%23")
