@@ -178,8 +178,8 @@ def snapshots(part: str) -> list[dict[str, Any]]:
         "DatasetSnapshot": (table, of_table),
     }
     return [
-        {"proposedSnapshot": {f"{model}.metadata.snapshot.{name}": {"urn": urn, "aspects": aspects}}}
-        for name, (urn, aspects) in found.items()
+        {"proposedSnapshot": {f"{model}.metadata.snapshot.{name}": {"urn": urn, "aspects": of_it}}}
+        for name, (urn, of_it) in found.items()
     ]
 
 

@@ -220,14 +220,14 @@ class Service:
     def entities(self, kind: str) -> list[dict[str, Any]]:
         """All entities of a type."""
         found: list[dict[str, Any]] = []
-        scroll: str | None = ""
-        while scroll is not None:
-            at = urllib.parse.quote(scroll, safe="")
-            path = f"/openapi/v3/entity/{kind}?count=1000&scrollId={at}"
+        path: str | None = f"/openapi/v3/entity/{kind}?count=1000"
+        while path is not None:
             status, page = self.send("GET", path)
             assert status == 200, (status, page)
             found += page["entities"]
             scroll = page.get("scrollId")
+            at = f"count=1000&scrollId={urllib.parse.quote(scroll or '', safe='')}"
+            path = f"/openapi/v3/entity/{kind}?{at}" if scroll else None
         return found
 
     def profiles(self, urn: str) -> list[Any]:
