@@ -104,6 +104,9 @@ pub enum AccessError {
     /// What is to be made is there already.
     #[error("A record with this key exists already")]
     Conflict,
+    /// Others do not stop changing this policy; to be tried again.
+    #[error("Policy is being changed by others, please try again: {0}")]
+    Contended(Urn),
     /// There is nothing to revoke. A fault of the server for DataHub, and so here.
     #[error("Failed to revoke access token. Root cause: Access token no longer exists")]
     NothingToRevoke,
@@ -134,7 +137,7 @@ pub enum AccessErrorKind {
     BadRequest,
     /// 404 (`NOT_FOUND`): what it is about is not there.
     NotFound,
-    /// 409 (`CONFLICT`): it is there already.
+    /// 409 (`CONFLICT`): it is there already, or others change it at the same time.
     Conflict,
     /// 503 (`SERVICE_UNAVAILABLE`): it is not known at the moment.
     Unavailable,
@@ -185,7 +188,7 @@ impl AccessError {
             | Self::ServiceAccountNotFound(_)
             | Self::UserNotFound(_)
             | Self::PolicyNotFound(_) => AccessErrorKind::NotFound,
-            Self::Conflict => AccessErrorKind::Conflict,
+            Self::Conflict | Self::Contended(_) => AccessErrorKind::Conflict,
             Self::NothingToRevoke | Self::Key(_) | Self::Random(_) | Self::Corrupt(_) => {
                 AccessErrorKind::Internal
             }
@@ -278,7 +281,8 @@ mod tests {
             AccessError::CredentialExpired,
             AccessError::Forbidden { message: "no" },
             AccessError::NotAUser(alice.clone()),
-            AccessError::UserNotFound(alice),
+            AccessError::UserNotFound(alice.clone()),
+            AccessError::Contended(alice),
             AccessError::Conflict,
             AccessError::NothingToRevoke,
             AccessError::from(StoreError::unavailable("down")),

@@ -45,6 +45,7 @@ impl PolicyQuery {
 
 /// A page of a list of policies.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PolicyPage {
     /// The policies of this page, in the order of the texts of their urns.
     pub policies: Vec<PolicyRecord>,
@@ -109,16 +110,19 @@ impl Access {
         policy.last_updated_timestamp = Some(parts.now().as_millis());
         policy.validate()?;
         let urn = parts.new_urn(POLICY, "")?;
-        self.put(urn, policy).await
+        let record = PolicyRecord { urn, info: policy };
+        parts.policies.put_policies(std::slice::from_ref(&record)).await?;
+        Ok(record.urn)
     }
 
     /// Replaces what a policy says, but for its roles, which `roles` is about, and for whether it
-    /// can be edited.
+    /// can be edited. Of two updates at once, one comes after the other.
     ///
     /// # Errors
     ///
-    /// As [`create_policy`](Self::create_policy); [`AccessError::PolicyNotFound`];
-    /// [`AccessError::Forbidden`] for a policy that cannot be edited, but by the system actor.
+    /// As [`create_policy`](Self::create_policy); [`AccessError::PolicyNotFound`], also if it is
+    /// deleted in the meantime; [`AccessError::Forbidden`] for a policy that cannot be edited, but by
+    /// the system actor; [`AccessError::Contended`] if others do not stop changing it.
     pub async fn update_policy(
         &self,
         caller: &Caller,
@@ -128,15 +132,20 @@ impl Access {
     ) -> Result<Urn, AccessError> {
         let parts = self.parts();
         parts.permit(caller, Operation::UpdatePolicy).await?;
-        let stored = self.stored(caller, urn).await?;
-        policy.editable = stored.editable;
-        policy.last_updated_timestamp = Some(parts.now().as_millis());
-        policy.actors.roles = match roles {
-            Roles::Keep => stored.actors.roles,
-            Roles::Set(roles) => roles,
-        };
-        policy.validate()?;
-        self.put(urn.clone(), policy).await
+        for _ in 0..ATTEMPTS {
+            let stored = self.stored(caller, urn).await?;
+            policy.editable = stored.editable;
+            policy.last_updated_timestamp = Some(parts.now().as_millis());
+            policy.actors.roles = match &roles {
+                Roles::Keep => stored.actors.roles.clone(),
+                Roles::Set(roles) => roles.clone(),
+            };
+            policy.validate()?;
+            if parts.policies.replace_policy(urn, &stored, &policy).await? {
+                return Ok(urn.clone());
+            }
+        }
+        Err(AccessError::Contended(urn.clone()))
     }
 
     /// Deletes a policy, and returns its urn.
@@ -145,17 +154,19 @@ impl Access {
     ///
     /// [`AccessError::PolicyNotFound`]; [`AccessError::Forbidden`] for
     /// `urn:li:dataHubPolicy:0` and `:1`, which keep the root user in, and for a policy that cannot
-    /// be edited, but by the system actor.
+    /// be edited, but by the system actor; [`AccessError::Contended`] if others do not stop changing
+    /// it.
     pub async fn delete_policy(&self, caller: &Caller, urn: &Urn) -> Result<Urn, AccessError> {
         let parts = self.parts();
         parts.permit(caller, Operation::DeletePolicy).await?;
         parts.permit(caller, Operation::DeletePolicyNamed { urn }).await?;
-        self.stored(caller, urn).await?;
-        if parts.policies.delete_policy(urn).await? {
-            Ok(urn.clone())
-        } else {
-            Err(AccessError::PolicyNotFound(urn.clone()))
+        for _ in 0..ATTEMPTS {
+            let stored = self.stored(caller, urn).await?;
+            if parts.policies.delete_policy_if(urn, &stored).await? {
+                return Ok(urn.clone());
+            }
         }
+        Err(AccessError::Contended(urn.clone()))
     }
 
     /// The policy of this urn, if the caller may change it.
@@ -169,10 +180,7 @@ impl Access {
         self.parts().permit(caller, Operation::ChangeStoredPolicy { stored: &info }).await?;
         Ok(info)
     }
-
-    async fn put(&self, urn: Urn, info: Policy) -> Result<Urn, AccessError> {
-        let record = PolicyRecord { urn, info };
-        self.parts().policies.put_policies(std::slice::from_ref(&record)).await?;
-        Ok(record.urn)
-    }
 }
+
+/// How often a change is tried while others change the same.
+const ATTEMPTS: u32 = 5;

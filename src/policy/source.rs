@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc};
 
-use super::PolicyRecord;
+use super::{Policy, PolicyRecord};
 use crate::{
     actor::Urn,
     backend::{BoxFuture, StoreError},
@@ -51,6 +51,32 @@ pub trait PolicyStore: PolicySource {
         &'a self,
         records: &'a [PolicyRecord],
     ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Writes `new` in place of the policy of this urn, if that is still `expected`, in one step:
+    /// nobody else's change comes in between. `false`, and nothing is written, if it is another one,
+    /// or is not there any more.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails; nothing was written then.
+    fn replace_policy<'a>(
+        &'a self,
+        urn: &'a Urn,
+        expected: &'a Policy,
+        new: &'a Policy,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Deletes the policy of this urn for good, if it is still `expected`, in one step; `false`, and
+    /// nothing is deleted, if it is another one, or is not there any more.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails; nothing was deleted then.
+    fn delete_policy_if<'a>(
+        &'a self,
+        urn: &'a Urn,
+        expected: &'a Policy,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
 
     /// Deletes the policy of this urn for good; `false` if there was none.
     ///

@@ -24,6 +24,14 @@ impl State {
         }
         changed
     }
+
+    fn delete_policy(&mut self, urn: &Urn) -> bool {
+        let was_there = self.policies.remove(urn).is_some();
+        if was_there {
+            self.announce(Change::Policies);
+        }
+        was_there
+    }
 }
 
 impl PolicySource for MemoryStore {
@@ -50,16 +58,37 @@ impl PolicyStore for MemoryStore {
         })
     }
 
-    fn delete_policy<'a>(&'a self, urn: &'a Urn) -> BoxFuture<'a, Result<bool, StoreError>> {
+    fn replace_policy<'a>(
+        &'a self,
+        urn: &'a Urn,
+        expected: &'a Policy,
+        new: &'a Policy,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             Ok(self.write(|state| {
-                let was_there = state.policies.remove(urn).is_some();
-                if was_there {
-                    state.announce(Change::Policies);
+                let is_same = state.policies.get(urn) == Some(expected);
+                if is_same {
+                    state.write_policies(BTreeMap::from([(urn, new)]));
                 }
-                was_there
+                is_same
             }))
         })
+    }
+
+    fn delete_policy_if<'a>(
+        &'a self,
+        urn: &'a Urn,
+        expected: &'a Policy,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            Ok(self.write(|state| {
+                state.policies.get(urn) == Some(expected) && state.delete_policy(urn)
+            }))
+        })
+    }
+
+    fn delete_policy<'a>(&'a self, urn: &'a Urn) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move { Ok(self.write(|state| state.delete_policy(urn))) })
     }
 
     fn seed_policies<'a>(

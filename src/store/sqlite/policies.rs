@@ -31,7 +31,7 @@ impl PolicyStore for SqliteStore {
         urn: &'a Urn,
     ) -> BoxFuture<'a, Result<Option<PolicyRecord>, StoreError>> {
         Box::pin(async move {
-            let found = sqlx::query("SELECT * FROM policies WHERE urn = ?")
+            let found = sqlx::query(FIND)
                 .bind(urn.as_str())
                 .fetch_optional(&self.shared.readers)
                 .await
@@ -52,15 +52,41 @@ impl PolicyStore for SqliteStore {
         })
     }
 
+    fn replace_policy<'a>(
+        &'a self,
+        urn: &'a Urn,
+        expected: &'a Policy,
+        new: &'a Policy,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let mut write = self.write().await?;
+            if !write.has_policy(urn, expected).await? {
+                return Ok(false);
+            }
+            let changed = write.write_policies(BTreeMap::from([(urn, new)])).await?;
+            write.end_with(changed > 0, &Change::Policies).await?;
+            Ok(true)
+        })
+    }
+
+    fn delete_policy_if<'a>(
+        &'a self,
+        urn: &'a Urn,
+        expected: &'a Policy,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let mut write = self.write().await?;
+            let deleted =
+                write.has_policy(urn, expected).await? && write.delete_policy(urn).await?;
+            write.end_with(deleted, &Change::Policies).await
+        })
+    }
+
     fn delete_policy<'a>(&'a self, urn: &'a Urn) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             let mut write = self.write().await?;
-            let deleted = sqlx::query("DELETE FROM policies WHERE urn = ?")
-                .bind(urn.as_str())
-                .execute(write.connection())
-                .await
-                .map_err(unavailable)?;
-            write.end_with(deleted.rows_affected() > 0, &Change::Policies).await
+            let deleted = write.delete_policy(urn).await?;
+            write.end_with(deleted, &Change::Policies).await
         })
     }
 
@@ -108,7 +134,30 @@ impl Write<'_> {
         }
         Ok(changed)
     }
+
+    /// Whether this is what is stored. By what it says, and not by its text, which another version
+    /// may have written in other words.
+    async fn has_policy(&mut self, urn: &Urn, policy: &Policy) -> Result<bool, StoreError> {
+        let found = sqlx::query(FIND)
+            .bind(urn.as_str())
+            .fetch_optional(self.connection())
+            .await
+            .map_err(unavailable)?;
+        let stored = found.as_ref().map(record).transpose()?;
+        Ok(stored.is_some_and(|stored| stored.info == *policy))
+    }
+
+    async fn delete_policy(&mut self, urn: &Urn) -> Result<bool, StoreError> {
+        let deleted = sqlx::query("DELETE FROM policies WHERE urn = ?")
+            .bind(urn.as_str())
+            .execute(self.connection())
+            .await
+            .map_err(unavailable)?;
+        Ok(deleted.rows_affected() > 0)
+    }
 }
+
+const FIND: &str = "SELECT * FROM policies WHERE urn = ?";
 
 fn record(row: &SqliteRow) -> Result<PolicyRecord, StoreError> {
     let info: &str = row::value(row, "policies.info")?;

@@ -1,12 +1,15 @@
 //! Policies, and what they come to.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use serde_json::json;
 use tower_pat::{
     Access,
     access::{AccessError, AccessErrorKind, Caller, GrantedPrivileges, PolicyQuery, Roles},
-    actor::{DirectoryStore, GroupKind},
+    actor::{DirectoryStore, GroupKind, Urn},
     backend::{BoxFuture, StoreError},
     policy::{
         FactSet, Field, Policy, PolicyRecord, PolicyStore, Resource, ResourceFacts,
@@ -15,7 +18,9 @@ use tower_pat::{
     store::{MemoryStore, Store},
 };
 
-use super::{GENERATE, POLICIES, Place, TOKENS, USERS, caller, cases, granting, seen};
+use super::{
+    GENERATE, POLICIES, Place, TOKENS, USERS, caller, cases, granting, seen, watched::Watched,
+};
 use crate::support::{config, urn, user};
 
 cases! {
@@ -275,9 +280,7 @@ async fn debugging_says_where_it_comes_from<S: Store + Clone>(store: S) {
     }
     let manager = caller("zoe", &[USERS]);
     let found = place.access.debug_access(&manager, &user("bob")).await.unwrap();
-    let texts = |urns: &[&tower_pat::actor::Urn]| -> Vec<String> {
-        urns.iter().map(ToString::to_string).collect()
-    };
+    let texts = |urns: &[&Urn]| -> Vec<String> { urns.iter().map(ToString::to_string).collect() };
     assert_eq!(found.roles, texts(&[&reader[0]]));
     assert_eq!(found.groups, texts(&[&legal[0], &sales[0]]));
     assert_eq!(found.groups_with_roles, texts(&[&legal[0]]));
@@ -340,3 +343,87 @@ async fn facts_are_asked_for_and_unknown_ones_never_grant() {
 }
 
 const SYSTEM: &str = "System policies can not be deleted.";
+
+/// A store where others change the policy right before each write, and how.
+async fn contended(
+    before: &'static str,
+    act: fn(MemoryStore, u64) -> BoxFuture<'static, ()>,
+) -> (Watched, Access) {
+    let store = Watched::default();
+    let record = PolicyRecord { urn: some(), info: policy("first") };
+    store.put_policies(&[record]).await.unwrap();
+    let access = Access::new(&config().build().unwrap(), Arc::new(store.clone()));
+    let times = AtomicU64::new(0);
+    store.before(before, move |store| act(store, times.fetch_add(1, Ordering::SeqCst)));
+    (store, access)
+}
+
+fn some() -> Urn {
+    urn("urn:li:dataHubPolicy:some")
+}
+
+fn put(store: MemoryStore, info: Policy) -> BoxFuture<'static, ()> {
+    Box::pin(async move {
+        store.put_policies(&[PolicyRecord { urn: some(), info }]).await.unwrap();
+    })
+}
+
+#[tokio::test]
+async fn a_deleted_policy_does_not_come_back() {
+    let (store, access) = contended("replace_policy", |store, _| {
+        Box::pin(async move { store.delete_policy(&some()).await.map(drop).unwrap() })
+    })
+    .await;
+    let refused = access.update_policy(&manager(), &some(), policy("second"), Roles::Keep).await;
+    assert_eq!(seen(refused).0, AccessErrorKind::NotFound);
+    assert_eq!(store.policy(&some()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_update_comes_after_what_others_did_in_between() {
+    let reader = || vec!["urn:li:dataHubRole:Reader".to_owned()];
+    let (store, access) = contended("replace_policy", |store, times| {
+        let mut others = policy("of others");
+        others.actors.roles = vec!["urn:li:dataHubRole:Reader".to_owned()];
+        if times == 0 { put(store, others) } else { Box::pin(async {}) }
+    })
+    .await;
+    access.update_policy(&manager(), &some(), policy("second"), Roles::Keep).await.unwrap();
+    let stored = store.policy(&some()).await.unwrap().unwrap().info;
+    assert_eq!((stored.display_name.as_str(), stored.actors.roles), ("second", reader()));
+}
+
+#[tokio::test]
+async fn what_is_no_longer_editable_is_neither_updated_nor_deleted() {
+    for before in ["replace_policy", "delete_policy_if"] {
+        let (store, access) = contended(before, |store, _| {
+            let mut fixed = policy("fixed");
+            fixed.editable = false;
+            put(store, fixed)
+        })
+        .await;
+        let refused = if before == "replace_policy" {
+            access.update_policy(&manager(), &some(), policy("second"), Roles::Keep).await
+        } else {
+            access.delete_policy(&manager(), &some()).await
+        };
+        assert_eq!(seen(refused).0, AccessErrorKind::Forbidden, "{before}");
+        assert_eq!(store.policy(&some()).await.unwrap().unwrap().info.display_name, "fixed");
+    }
+}
+
+#[tokio::test]
+async fn what_others_do_not_stop_changing_is_a_conflict() {
+    for before in ["replace_policy", "delete_policy_if"] {
+        let (store, access) =
+            contended(before, |store, times| put(store, policy(&format!("change {times}")))).await;
+        let refused = if before == "replace_policy" {
+            access.update_policy(&manager(), &some(), policy("second"), Roles::Keep).await
+        } else {
+            access.delete_policy(&manager(), &some()).await
+        };
+        assert_eq!(seen(refused).0, AccessErrorKind::Conflict, "{before}");
+        let stored = store.policy(&some()).await.unwrap().unwrap().info;
+        assert!(stored.display_name.starts_with("change"), "{before}");
+    }
+}

@@ -1,9 +1,9 @@
-//! A store in memory whose calls are counted, and that can be down.
+//! A store in memory whose calls are counted, that can be down, and that others change in between.
 
 use std::{
-    io,
+    fmt, io,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -16,7 +16,7 @@ use tower_pat::{
     backend::{BoxFuture, StoreError},
     clock::Timestamp,
     feed::{ChangeBatch, ChangeFeed, FeedCursor},
-    policy::{PolicyRecord, PolicySource, PolicyStore},
+    policy::{Policy, PolicyRecord, PolicySource, PolicyStore},
     store::MemoryStore,
     token::{LastUse, RevocationRule, TokenId, TokenRecord},
     token_service::{Retention, RuleSubject, TokenLookup, TokenPage, TokenQuery, TokenStore},
@@ -27,6 +27,20 @@ pub struct Watched {
     pub inner: MemoryStore,
     calls: Arc<AtomicU64>,
     is_down: Arc<AtomicBool>,
+    others: Arc<Mutex<Option<Others>>>,
+}
+
+/// What others do right before a call of this name.
+#[derive(Clone)]
+struct Others {
+    before: &'static str,
+    act: Arc<dyn Fn(MemoryStore) -> BoxFuture<'static, ()> + Send + Sync>,
+}
+
+impl fmt::Debug for Others {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Others").field("before", &self.before).finish_non_exhaustive()
+    }
 }
 
 impl Watched {
@@ -39,8 +53,20 @@ impl Watched {
         self.is_down.store(down, Ordering::SeqCst);
     }
 
-    fn call(&self) -> Result<(), StoreError> {
+    /// Lets others do this right before each call of this name.
+    pub fn before<F>(&self, name: &'static str, act: F)
+    where
+        F: Fn(MemoryStore) -> BoxFuture<'static, ()> + Send + Sync + 'static,
+    {
+        *self.others.lock().unwrap() = Some(Others { before: name, act: Arc::new(act) });
+    }
+
+    async fn call(&self, name: &str) -> Result<(), StoreError> {
         self.calls.fetch_add(1, Ordering::SeqCst);
+        let others = self.others.lock().unwrap().clone();
+        if let Some(others) = others.filter(|others| others.before == name) {
+            (others.act)(self.inner.clone()).await;
+        }
         if self.is_down.load(Ordering::SeqCst) {
             return Err(StoreError::unavailable(io::Error::other("the disk is on fire")));
         }
@@ -57,7 +83,7 @@ macro_rules! delegate {
                     $($arg: $type),*
                 ) -> BoxFuture<'a, Result<$out, StoreError>> {
                     Box::pin(async move {
-                        self.call()?;
+                        self.call(stringify!($name)).await?;
                         self.inner.$name($($arg),*).await
                     })
                 }
@@ -105,7 +131,7 @@ delegate!(DirectoryStore {
 impl PolicySource for Watched {
     fn policies(&self) -> BoxFuture<'_, Result<Vec<PolicyRecord>, StoreError>> {
         Box::pin(async move {
-            self.call()?;
+            self.call("policies").await?;
             self.inner.policies().await
         })
     }
@@ -114,6 +140,8 @@ impl PolicySource for Watched {
 delegate!(PolicyStore {
     fn policy(urn: &'a Urn) -> Option<PolicyRecord>;
     fn put_policies(records: &'a [PolicyRecord]) -> ();
+    fn replace_policy(urn: &'a Urn, expected: &'a Policy, new: &'a Policy) -> bool;
+    fn delete_policy_if(urn: &'a Urn, expected: &'a Policy) -> bool;
     fn delete_policy(urn: &'a Urn) -> bool;
     fn seed_policies(records: &'a [PolicyRecord]) -> usize;
 });

@@ -9,7 +9,7 @@ use tower_pat::{
     actor::Urn,
     backend::{BoxFuture, StoreError},
     graphql::GraphqlService,
-    policy::{PolicyRecord, PolicySource, PolicyStore},
+    policy::{Policy, PolicyRecord, PolicySource, PolicyStore},
 };
 
 use super::{Api, request};
@@ -239,6 +239,23 @@ impl PolicyStore for Down {
     }
 
     fn put_policies<'a>(&'a self, _: &'a [PolicyRecord]) -> BoxFuture<'a, Result<(), StoreError>> {
+        outage()
+    }
+
+    fn replace_policy<'a>(
+        &'a self,
+        _: &'a Urn,
+        _: &'a Policy,
+        _: &'a Policy,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        outage()
+    }
+
+    fn delete_policy_if<'a>(
+        &'a self,
+        _: &'a Urn,
+        _: &'a Policy,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
         outage()
     }
 

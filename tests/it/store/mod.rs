@@ -145,6 +145,8 @@ macro_rules! for_each_case {
                 put_replaces_what_is_there
                 of_two_policies_of_one_name_the_later_stays
                 a_policy_is_deleted_once
+                a_policy_is_replaced_and_deleted_only_as_it_was_read
+                one_of_many_replacements_wins
                 defaults_replace_only_what_is_not_editable
             }
             changes {

@@ -1,3 +1,4 @@
+use futures_util::future::join_all;
 use serde_json::json;
 use tower_pat::{
     actor::Urn,
@@ -87,4 +88,44 @@ pub(super) async fn defaults_replace_only_what_is_not_editable(fixture: &impl Fi
 
     assert_eq!(store.seed_policies(&defaults).await.unwrap(), 0);
     assert_eq!(read(&store, &mut cursor).await, []);
+}
+
+pub(super) async fn a_policy_is_replaced_and_deleted_only_as_it_was_read(fixture: &impl Fixture) {
+    let store = fixture.handle().await;
+    let [first, second] = ["A1", "A2"].map(|name| policy("a", name, true).info);
+    store.put_policies(&[policy("b", "B", true)]).await.unwrap();
+    let mut cursor = store.head().await.unwrap();
+    // What is not there does not come back.
+    assert!(!store.replace_policy(&urn("a"), &first, &second).await.unwrap());
+    assert!(!store.delete_policy_if(&urn("a"), &first).await.unwrap());
+    assert_eq!(store.policy(&urn("a")).await.unwrap(), None);
+    assert_eq!(read(&store, &mut cursor).await, []);
+
+    store.put_policies(&[policy("a", "A1", true)]).await.unwrap();
+    assert!(store.replace_policy(&urn("a"), &first, &second).await.unwrap());
+    assert_eq!(read(&store, &mut cursor).await, [Change::Policies, Change::Policies]);
+    // What is another one by now stays, and what is the same is no change.
+    assert!(!store.replace_policy(&urn("a"), &first, &first).await.unwrap());
+    assert!(!store.delete_policy_if(&urn("a"), &first).await.unwrap());
+    assert!(store.replace_policy(&urn("a"), &second, &second).await.unwrap());
+    assert_eq!(store.policy(&urn("a")).await.unwrap().unwrap().info, second);
+    assert_eq!(read(&store, &mut cursor).await, []);
+
+    assert!(store.delete_policy_if(&urn("a"), &second).await.unwrap());
+    assert!(!store.delete_policy_if(&urn("a"), &second).await.unwrap());
+    assert_eq!(read(&store, &mut cursor).await, [Change::Policies]);
+    assert_eq!(store.policies().await.unwrap(), [policy("b", "B", true)]);
+}
+
+pub(super) async fn one_of_many_replacements_wins(fixture: &impl Fixture) {
+    let stores = [fixture.handle().await, fixture.handle().await];
+    let first = policy("a", "first", true);
+    stores[0].put_policies(std::slice::from_ref(&first)).await.unwrap();
+    let writes = (0..8).map(|writer| {
+        let (store, first) = (stores[writer % 2].clone(), first.info.clone());
+        let new = policy("a", &format!("of {writer}"), true).info;
+        tokio::spawn(async move { store.replace_policy(&urn("a"), &first, &new).await.unwrap() })
+    });
+    let won = join_all(writes).await.into_iter().map(Result::unwrap);
+    assert_eq!(won.filter(|won| *won).count(), 1);
 }
