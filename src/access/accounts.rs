@@ -101,12 +101,13 @@ impl Access {
         Ok(self.parts().directory.list_users(&query.kind(UserKind::ServiceAccount)).await?)
     }
 
-    /// Deletes a service account and revokes its tokens for ever, these first.
+    /// Deletes a service account and revokes its tokens for ever, these first, and afterwards those
+    /// that were made in the meantime.
     ///
     /// # Errors
     ///
-    /// [`AccessError::ServiceAccountNotFound`], also for a person. If the store fails between the
-    /// two, the tokens are revoked, the account is there, and it can be deleted again.
+    /// [`AccessError::ServiceAccountNotFound`], also for a person. If the store fails before the
+    /// account is deleted, the tokens are revoked, the account is there, and it can be deleted again.
     pub async fn delete_service_account(
         &self,
         caller: &Caller,
@@ -118,11 +119,12 @@ impl Access {
         if user.is_none_or(|user| user.kind != UserKind::ServiceAccount) {
             return Err(AccessError::ServiceAccountNotFound(urn.clone()));
         }
-        parts.tokens.revoke_all(RuleScope::Actor(urn.clone()), auth.actor().urn()).await?;
-        if parts.directory.delete_user(urn).await? {
-            Ok(())
-        } else {
-            Err(AccessError::ServiceAccountNotFound(urn.clone()))
-        }
+        let revoke_all =
+            || parts.tokens.revoke_all(RuleScope::Actor(urn.clone()), auth.actor().urn());
+        revoke_all().await?;
+        let was_there = parts.directory.delete_user(urn).await?;
+        // Also what was made in the meantime, while the account was still there.
+        revoke_all().await?;
+        if was_there { Ok(()) } else { Err(AccessError::ServiceAccountNotFound(urn.clone())) }
     }
 }

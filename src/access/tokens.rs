@@ -1,8 +1,5 @@
 use super::{
-    Access, AccessError, Caller, input,
-    minting::Parent,
-    permission::{Operation, USER},
-    service::Inner,
+    Access, AccessError, Caller, input, minting::Parent, permission::Operation, service::Inner,
 };
 use crate::{
     actor::{Urn, UserKind},
@@ -115,7 +112,16 @@ impl Access {
                 return Err(AccessError::NotAServiceAccount(request.actor));
             }
         }
-        parts.mint(auth, request).await
+        let minted = parts.mint(auth, request).await?;
+        if minted.record.token_type == Some(TokenType::ServiceAccount) {
+            // Who deletes the account revokes what was made until then; this may have come later.
+            let actor = &minted.record.actor;
+            if parts.directory.user(actor).await?.is_none() {
+                parts.tokens.revoke(&minted.record.id, auth.actor().urn()).await?;
+                return Err(AccessError::NotAServiceAccount(actor.clone()));
+            }
+        }
+        Ok(minted)
     }
 
     /// Makes a personal token of the caller's own by DataHub's older call (`getAccessToken`). It is
@@ -239,13 +245,20 @@ impl Access {
     /// # Errors
     ///
     /// [`AccessError::Forbidden`] for everybody else, whether or not there is such a token;
-    /// [`AccessError::NothingToRevoke`] if there is none, or it was revoked before.
+    /// [`AccessError::NothingToRevoke`] if there is none, or it was revoked before, by itself or
+    /// with others.
     pub async fn revoke_token(&self, caller: &Caller, id: &TokenId) -> Result<(), AccessError> {
-        let (auth, _) = self
+        let tokens = &self.parts().tokens;
+        let (auth, record) = self
             .parts()
             .permit_token(caller, id, |record| Operation::RevokeToken { record })
             .await?;
-        if self.parts().tokens.revoke(id, auth.actor().urn()).await? {
+        let record = match record {
+            Some(record) => tokens.unless_revoked(record).await?,
+            None => tokens.metadata(id).await?,
+        };
+        // Somebody else may be quicker.
+        if record.is_some() && tokens.revoke(id, auth.actor().urn()).await? {
             Ok(())
         } else {
             Err(AccessError::NothingToRevoke)
@@ -286,7 +299,8 @@ impl Access {
         let operation = Operation::RevokeTokens { whose: &whose };
         let auth = self.parts().permit(caller, operation).await?;
         let (TokensOf::Owner(urn) | TokensOf::Actor(urn)) = &whose;
-        if urn.entity_type() != USER {
+        // As minting does: nobody else has tokens.
+        if Urn::corpuser(urn.key()).as_ref() != Ok(urn) {
             return Err(AccessError::NotAUser(urn.clone()));
         }
         let scope = match whose {

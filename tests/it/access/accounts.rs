@@ -1,14 +1,20 @@
 //! Service accounts.
 
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
 use tower_pat::{
     access::{AccessErrorKind, CreateToken, NewServiceAccount},
-    actor::{User, UserKind, UserQuery},
+    actor::{DirectoryStore, User, UserKind, UserQuery},
     feed::Change,
     store::Store,
     token::{RuleScope, TokenType},
+    token_service::{TokenFilter, TokenQuery, TokenStore},
 };
 
-use super::{ACCOUNTS, HOUR, Place, TOKENS, USERS, caller, cases, seen};
+use super::{ACCOUNTS, HOUR, Place, TOKENS, USERS, caller, cases, seen, watched::Watched};
 use crate::support::{urn, user};
 
 cases! {
@@ -90,6 +96,7 @@ async fn a_deleted_account_leaves_no_token_behind<S: Store + Clone>(store: S) {
     // The tokens first, so that nothing is left if it ends there.
     let changes = place.store.since(&cursor).await.unwrap().changes;
     let (rule, deleted) = (RuleScope::Actor(account.urn.clone()), account.urn.clone());
+    // Once again afterwards only if time has passed, and so something can have been made.
     assert_eq!(changes, [Change::Rule(rule), Change::Actor(deleted)]);
     assert!(!place.is_good(&token).await);
     let (kind, ..) = seen(place.access.delete_service_account(&manager, &account.urn).await);
@@ -112,4 +119,42 @@ async fn permission_comes_before_existence<S: Store + Clone>(store: S) {
         assert_eq!(kind, AccessErrorKind::Forbidden);
         assert!(told.starts_with("Unauthorized to delete service accounts."), "{told}");
     }
+}
+
+#[tokio::test]
+async fn what_is_minted_while_an_account_is_deleted_is_revoked() {
+    let place = Place::new(Watched::default()).await;
+    let info = NewServiceAccount::default();
+    let account = place.access.create_service_account(&manager(), info).await.unwrap();
+    let request = CreateToken::new(TokenType::ServiceAccount, account.urn.clone(), HOUR, "ci");
+    // Between the revocation of what is there, and the end of the account.
+    let minted = Arc::new(Mutex::new(None));
+    let (access, clock) = (place.access.clone(), place.clock.clone());
+    let (keep, wanted) = (minted.clone(), request.clone());
+    place.store.before("delete_user", move |_| {
+        let (access, clock, keep) = (access.clone(), clock.clone(), keep.clone());
+        let wanted = wanted.clone();
+        Box::pin(async move {
+            clock.advance(Duration::from_secs(1));
+            *keep.lock().unwrap() = Some(access.create_token(&manager(), wanted).await.unwrap());
+        })
+    });
+    place.access.delete_service_account(&manager(), &account.urn).await.unwrap();
+    let minted = minted.lock().unwrap().take().unwrap();
+    // Not even if somebody is made of the same name.
+    place.store.add_user(&account).await.unwrap();
+    assert!(!place.is_good(&minted).await);
+
+    // Between the look at the account, and the token; the clock does not matter.
+    let urn = account.urn.clone();
+    place.clock.advance(Duration::from_secs(1));
+    let ended = urn.clone();
+    place.store.before("insert", move |store| {
+        let ended = ended.clone();
+        Box::pin(async move { store.delete_user(&ended).await.map(drop).unwrap() })
+    });
+    let (kind, ..) = seen(place.access.create_token(&manager(), request).await);
+    assert_eq!(kind, AccessErrorKind::BadRequest);
+    let of_account = TokenQuery::default().filter(TokenFilter::Actor(vec![urn]));
+    assert_eq!(place.store.list(&of_account).await.unwrap().total, 0);
 }

@@ -1,5 +1,7 @@
 //! Every operation as it is called: who passes, what a refusal costs, and what an outage is.
 
+use std::collections::BTreeSet;
+
 use futures_util::{FutureExt, future::BoxFuture};
 use tower_pat::{
     Access, Config,
@@ -51,9 +53,20 @@ const OPERATIONS: &[(&str, &str, Call)] = &[
         }),
     ),
     ("token", "u -- ++ +---", call!(|a, c| a.token(&c, &BOBS))),
+    (
+        "current_token",
+        "u ++ ++ ++++",
+        call!(|a, c| async move {
+            match a.current_token(&c).await {
+                Err(AccessError::NoCurrentToken) => Ok(()),
+                other => other.map(|_| ()),
+            }
+        }),
+    ),
     ("token_metadata", "u -- -- +---", call!(|a, c| a.token_metadata(&c, "text"))),
     ("introspect", "u ++ ++ ++++", call!(|a, c| a.introspect(&c, "text"))),
     ("revoke_token", "u -- ++ +---", call!(|a, c| a.revoke_token(&c, &BOBS))),
+    ("revoke_token_by_text", "u ++ ++ ++++", call!(|a, c| a.revoke_token_by_text(&c, "text"))),
     (
         "revoke_tokens",
         "u -- ++ +---",
@@ -142,6 +155,21 @@ async fn watched() -> (Watched, Access) {
     (store, access)
 }
 
+/// An operation that is not in the table has not been tried.
+#[test]
+fn every_operation_is_in_the_table() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/access");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut there = BTreeSet::new();
+    for file in files.filter(|file| file.extension().is_some_and(|ext| ext == "rs")) {
+        let text = std::fs::read_to_string(file).unwrap();
+        let names = text.lines().filter_map(|line| line.trim().strip_prefix("pub async fn "));
+        there.extend(names.map(|name| name.split(['(', '<']).next().unwrap().to_owned()));
+    }
+    let tried = OPERATIONS.iter().map(|(name, ..)| name.split(' ').next().unwrap().to_owned());
+    assert_eq!(there, tried.collect());
+}
+
 #[tokio::test]
 async fn every_operation_lets_pass_who_may() {
     for (name, row, call) in OPERATIONS {
@@ -183,8 +211,8 @@ async fn who_may_not_costs_no_look_up_unless_it_hangs_on_the_token() {
 
 #[tokio::test]
 async fn an_outage_is_neither_a_refusal_nor_an_answer() {
-    // It judges the text before it asks anybody, and no role is stored.
-    const NEED_NO_STORE: [&str; 2] = ["introspect", "list_roles"];
+    // It judges the text before it asks anybody, none has come with a token, and no role is stored.
+    const NEED_NO_STORE: [&str; 3] = ["introspect", "current_token", "list_roles"];
     for (name, row, call) in OPERATIONS {
         let cells = row.chars().filter(|cell| *cell != ' ');
         for (caller, expected) in callers().into_iter().zip(cells) {
@@ -222,8 +250,9 @@ async fn a_list_is_one_query_and_a_manager_revokes_by_one_write() {
     assert_eq!(store.calls(), 1);
     access.list_tokens(&caller("zoe", &[TOKENS]), &TokenQuery::default()).await.unwrap();
     assert_eq!(store.calls(), 1);
+    // The record, its rules, and the write.
     access.revoke_token(&caller("zoe", &[TOKENS]), &BOBS).await.unwrap();
-    assert_eq!(store.calls(), 1);
+    assert_eq!(store.calls(), 3);
     let request = CreateToken::new(TokenType::Personal, user("bob"), HOUR, "a");
     access.create_token(&caller("bob", &[GENERATE]), request).await.unwrap();
     assert_eq!(store.calls(), 1);

@@ -220,6 +220,10 @@ async fn owner_and_actor_see_and_revoke<S: Store + Clone>(store: S) {
     let alice = caller("alice", &[]);
     place.access.revoke_tokens(&alice, TokensOf::Owner(user("alice"))).await.unwrap();
     assert_eq!(seen(place.access.token(&alice, &token).await).0, AccessErrorKind::NotFound);
+    for caller in [alice, max()] {
+        assert_eq!(seen(place.access.revoke_token(&caller, &token).await).1, NOTHING);
+    }
+    assert_eq!(place.store.find(&token).await.unwrap().unwrap().revoked, None);
 }
 
 async fn managers_are_told_what_is_not_there<S: Store + Clone>(store: S) {
@@ -390,9 +394,12 @@ async fn what_a_suspended_owner_left_behind_can_be_found_and_ended<S: Store + Cl
     assert!(!place.is_good(&by_alice).await);
     assert!(place.is_good(&by_bob).await);
     assert_eq!(place.access.list_tokens(&max(), &of_alice).await.unwrap().total, 0);
-    let group = TokensOf::Actor(urn("urn:li:corpGroup:admins"));
-    let refused = place.access.revoke_tokens(&max(), group).await;
-    assert_eq!(refused.unwrap_err().kind(), AccessErrorKind::BadRequest);
+    for nobody in ["urn:li:corpGroup:admins", "urn:other:corpuser:alice", "urn:li:corpuser"] {
+        for whose in [TokensOf::Actor(urn(nobody)), TokensOf::Owner(urn(nobody))] {
+            let refused = place.access.revoke_tokens(&max(), whose).await;
+            assert_eq!(refused.unwrap_err().kind(), AccessErrorKind::BadRequest, "{nobody}");
+        }
+    }
 }
 
 async fn everything_of_oneself_is_revoked_at_once<S: Store + Clone>(store: S) {
