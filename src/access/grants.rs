@@ -47,6 +47,7 @@ impl GrantedPrivileges {
 
 /// What somebody is granted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Grants {
     /// The ids of the privileges, in their order.
     pub privileges: Vec<String>,

@@ -51,6 +51,7 @@ impl RoleQuery {
 
 /// A page of a list of roles.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RolePage {
     /// The roles of this page, in the order of the texts of their urns.
     pub roles: Vec<Role>,

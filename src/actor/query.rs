@@ -59,11 +59,20 @@ impl UserQuery {
 
 /// A page of a list of users.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct UserPage {
     /// The users of this page, in the order of the texts of their urns.
     pub users: Vec<User>,
     /// How many there are on all pages.
     pub total: u64,
+}
+
+impl UserPage {
+    /// A page with these users, of `total` on all pages: for stores.
+    #[must_use]
+    pub fn new(users: Vec<User>, total: u64) -> Self {
+        Self { users, total }
+    }
 }
 
 /// Which groups to list.
@@ -111,11 +120,20 @@ impl GroupQuery {
 
 /// A page of a list of groups.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct GroupPage {
     /// The groups of this page, in the order of the texts of their urns.
     pub groups: Vec<Group>,
     /// How many there are on all pages.
     pub total: u64,
+}
+
+impl GroupPage {
+    /// A page with these groups, of `total` on all pages: for stores.
+    #[must_use]
+    pub fn new(groups: Vec<Group>, total: u64) -> Self {
+        Self { groups, total }
+    }
 }
 
 fn contains(place: &str, text: &str) -> bool {

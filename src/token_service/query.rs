@@ -76,9 +76,18 @@ pub enum TokenSort {
 
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TokenPage {
     /// The tokens of this page.
     pub tokens: Vec<TokenRecord>,
     /// How many there are on all pages.
     pub total: u64,
+}
+
+impl TokenPage {
+    /// A page with these tokens, of `total` on all pages: for stores.
+    #[must_use]
+    pub fn new(tokens: Vec<TokenRecord>, total: u64) -> Self {
+        Self { tokens, total }
+    }
 }

@@ -39,7 +39,7 @@ pub(super) async fn a_list_has_what_was_not_revoked(fixture: &impl Fixture) {
     }
     store.revoke(&id(2), &user("bob"), at(200)).await.unwrap();
     let page = store.list(&TokenQuery::default()).await.unwrap();
-    assert_eq!(page, TokenPage { tokens: vec![record(3), expired], total: 2 });
+    assert_eq!(page, TokenPage::new(vec![record(3), expired], 2));
 }
 
 pub(super) async fn every_filter_holds_for_the_right_tokens(fixture: &impl Fixture) {
@@ -201,7 +201,7 @@ pub(super) async fn pages_do_not_overlap(fixture: &impl Fixture) {
     assert_eq!(seen.len(), 25);
     assert!(seen.is_sorted_by_key(|record| (std::cmp::Reverse(record.created_at), record.id)));
     let nothing = store.list(&query.page(u32::MAX, 0)).await.unwrap();
-    assert_eq!(nothing, TokenPage { tokens: vec![], total: 25 });
+    assert_eq!(nothing, TokenPage::new(vec![], 25));
     assert_eq!(store.list(&TokenQuery::default()).await.unwrap().tokens.len(), 20);
 }
 
@@ -272,7 +272,7 @@ fn expected(records: &[TokenRecord], query: &TokenQuery) -> TokenPage {
     });
     let total = found.len() as u64;
     let tokens = found.into_iter().skip(query.start as usize).take(query.count as usize).collect();
-    TokenPage { tokens, total }
+    TokenPage::new(tokens, total)
 }
 
 /// Gives each an id, so that their order is not that in which they are added.
