@@ -13,7 +13,8 @@
 //! 1. What was answered has happened: when a write returns, it is there for every later read, and in
 //!    a database it outlives a crash.
 //! 2. A change that can alter a decision is written together with its announcement in the feed, or
-//!    not at all. What makes no difference is not announced, and neither is the making of a token.
+//!    not at all. What makes no difference is not announced, and neither is the making of a token,
+//!    unless something that was made with it is there already.
 //! 3. Rules hold also under two writers at once: an id is taken by one of them, a token is revoked
 //!    by one of them, and nothing is made with a token that was revoked.
 //! 4. What is read by one call is from one point in time.
