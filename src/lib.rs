@@ -79,8 +79,8 @@
 //! | `sqlite` | | `store::SqliteStore` |
 //! | `axum` | | extractors, and refusals as responses |
 //! | `tonic` | | `NamedService` for the layered services, so that `add_service` takes them |
-//! | `rest` | | `rest::RestService`: tokens over HTTP, with introspection and revocation |
 //! | `graphql` | | managing tokens, policies and users by DataHub's GraphQL API |
+//! | `rest` | | `rest::RestService`: tokens over HTTP, with introspection and revocation |
 //! | `full` | | all of them |
 //!
 //! One of the signature backends must be on. gRPC is recognised and answered without any feature.

@@ -87,9 +87,9 @@ impl Access {
         self.inner.tokens.lifetimes()
     }
 
-    /// What time it is for these operations.
-    #[cfg(any(feature = "graphql", feature = "rest"))]
-    pub(crate) fn now(&self) -> Timestamp {
+    /// What time it is, by the clock that dates of tokens are compared with.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
         self.inner.now()
     }
 

@@ -10,6 +10,7 @@ use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use http_body::Body;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value, json};
 use tower_service::Service;
 
 use super::{
@@ -19,7 +20,7 @@ use super::{
     token::{self, CreatedToken, NewToken, Token, TokenPage, bad_request},
 };
 use crate::{
-    access::{Access, AccessError, Caller},
+    access::{Access, AccessError, Caller, RevokedByText},
     actor::Urn,
     authenticate::{Authentication, Authenticator},
     backend::BoxFuture,
@@ -50,7 +51,7 @@ impl RestService {
             public_path: Arc::default(),
             body: BodyReader::new(LIMIT),
             refusals: Refusals::default(),
-            oauth_refusals: Refusals::default().body(OAuthBody),
+            oauth_refusals: Refusals::default().body(OAuthBody::default()),
         }
     }
 
@@ -151,7 +152,7 @@ impl RestService {
                 let (form, caller) = self.form(parts, authentication, body).await?;
                 self.revoke_by_text(&caller, &form).await
             }
-            Ok(Route::Document) => Ok(answer(StatusCode::OK, OPENAPI.into())),
+            Ok(Route::Document) => Ok(answer(StatusCode::OK, self.document())),
             Err(no_route) => Err(no_route.into()),
         }
     }
@@ -170,9 +171,7 @@ impl RestService {
     {
         body::check_content_type(&parts.headers, "application/json")?;
         let (bytes, authentication) = self.body.read(parts, authentication, body).await?;
-        // What serde says names fields and positions, and quotes values: nothing here is a secret.
-        let value =
-            serde_json::from_slice(&bytes).map_err(|error| bad_request(error.to_string()))?;
+        let value = serde_json::from_slice(&bytes).map_err(|error| not_understood(&error))?;
         Ok((value, authentication))
     }
 
@@ -236,6 +235,19 @@ impl RestService {
         ))
     }
 
+    /// The document, with where its paths begin.
+    fn document(&self) -> Bytes {
+        let servers =
+            json!([{ "url": if self.public_path.is_empty() { "/" } else { &*self.public_path } }]);
+        match serde_json::from_str::<Map<String, Value>>(OPENAPI) {
+            Ok(mut document) => {
+                document.insert("servers".to_owned(), servers);
+                Value::Object(document).to_string().into()
+            }
+            Err(_) => OPENAPI.into(),
+        }
+    }
+
     fn token(&self, record: &TokenRecord) -> Response<AnswerBody> {
         json_answer(StatusCode::OK, &Token::new(record, self.access.now()))
     }
@@ -268,20 +280,18 @@ impl RestService {
         form: &[u8],
     ) -> Result<Response<AnswerBody>, Rejection> {
         let text = oauth::token(form)?;
-        let id = self.access.token_id(&text);
-        match self.access.revoke_token(caller, &id).await {
-            Ok(()) => {}
-            Err(AccessError::NothingToRevoke | AccessError::Forbidden { .. }) => {
-                // Only a token of version 1 is good without being stored.
-                if self.access.introspect(caller, &text).await?.is_some() {
-                    return Err(bad_request("this token is not stored, so it cannot be revoked"));
-                }
+        match self.access.revoke_token_by_text(caller, &text).await? {
+            // RFC 7009 section 2.2: what is not good is what was wanted.
+            RevokedByText::Revoked | RevokedByText::NotActive => {
+                Ok(answer(StatusCode::OK, Bytes::new()))
             }
-            Err(error) => return Err(error.into()),
+            // Saying 200 to the one token that goes on working would be a lie.
+            _ => {
+                let body = OAuthBody::with_error("unsupported_token_type");
+                let rejection = bad_request("this token is not stored, so it cannot be revoked");
+                Ok(body::refuse(&self.refusals.clone().body(body), &rejection))
+            }
         }
-        // RFC 7009 section 2.2: what is not good is what was wanted. Whose token it is, or whether
-        // there is one, is nobody else's business.
-        Ok(answer(StatusCode::OK, Bytes::new()))
     }
 }
 
@@ -303,6 +313,15 @@ where
         let service = self.clone();
         Box::pin(async move { Ok(service.answer(request).await) })
     }
+}
+
+/// Where it is wrong, and not what stands there, which may be a token in the wrong place.
+fn not_understood(error: &serde_json::Error) -> Rejection {
+    let (line, column) = (error.line(), error.column());
+    let text = error.to_string();
+    let what = text.split_once(" at line ").map_or(text.as_str(), |(what, _)| what);
+    let what = if what.starts_with("missing field") { what } else { "not as it should be" };
+    bad_request(format!("the body is not understood: {what}, at line {line} column {column}"))
 }
 
 fn json_answer(status: StatusCode, value: &impl Serialize) -> Response<AnswerBody> {

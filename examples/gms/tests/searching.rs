@@ -230,6 +230,32 @@ async fn graphql_finds_the_same_and_no_more() -> TestResult {
     Ok(())
 }
 
+/// Who finds little in much has to ask again.
+#[tokio::test]
+async fn a_search_looks_at_so_much_and_the_next_goes_on_there() -> TestResult {
+    let gms = Gms::new().await?;
+    for from in [0, 600] {
+        let tags: Vec<Value> = (from..from + 600)
+            .map(|number| {
+                let urn = format!("urn:li:tag:t{number:04}");
+                json!({ "urn": urn, "status": { "value": { "removed": number != 1_100 } } })
+            })
+            .collect();
+        gms.post("datahub", "tag", &json!(tags)).await?.is(200)?;
+    }
+    let query = json!({ "types": ["TAG"], "query": "*", "count": 10 });
+    let first = scrolled(&gms, "datahub", query.clone()).await?;
+    assert_eq!(hits(&first, "scrollAcrossEntities"), [] as [&str; 0]);
+    let next = &first["data"]["scrollAcrossEntities"]["nextScrollId"];
+    assert!(next.is_string(), "{first}");
+    let mut query = query;
+    query["scrollId"] = next.clone();
+    let second = scrolled(&gms, "datahub", query).await?;
+    assert_eq!(hits(&second, "scrollAcrossEntities"), ["urn:li:tag:t1100"]);
+    assert_eq!(second["data"]["scrollAcrossEntities"]["nextScrollId"], Value::Null);
+    Ok(())
+}
+
 #[tokio::test]
 async fn graphql_says_what_its_queries_are_and_keeps_what_did_not_fail() -> TestResult {
     let gms = Gms::new().await?;
