@@ -314,7 +314,9 @@ impl ConfigBuilder {
         self
     }
 
-    /// How many verified tokens are remembered at most. Default 10,000; 0 remembers none.
+    /// How many verified tokens are remembered at most, and as many sessions
+    /// ([`Attempt::SessionToken`](crate::authenticate::Attempt::SessionToken)) beside them. Default
+    /// 10,000; 0 remembers none.
     pub fn cache_capacity(mut self, tokens: usize) -> Self {
         self.settings.cache_capacity = tokens;
         self

@@ -3,9 +3,10 @@
 //! | case | HTTP | challenge | gRPC |
 //! | --- | --- | --- | --- |
 //! | no credentials, or another scheme | 401 | `Bearer realm="..."` | 16 |
-//! | several `Authorization` headers | 400 | `error="invalid_request"` | 16 |
+//! | several `Authorization` headers, or credentials of two kinds | 400 | `error="invalid_request"` | 16 |
 //! | token malformed, wrong, expired, revoked; actor inactive | 401 | `error="invalid_token"` | 16 |
 //! | privilege missing | 403 | `error="insufficient_scope"` | 7 |
+//! | from the page of another origin | 403 | none | 7 |
 //! | store, directory or facts down | 503 and `Retry-After: 1` | none | 14 |
 //! | layers put together wrongly | 500 | none | 13 |
 //! | what the request is about is not there | 404 | none | 5 |
@@ -37,7 +38,7 @@ pub struct Rejection {
 pub enum RejectionCode {
     /// `missing_token`: no credentials, or none that could be judged.
     MissingToken,
-    /// `invalid_request`: several `Authorization` headers.
+    /// `invalid_request`: several `Authorization` headers, or credentials of two kinds.
     InvalidRequest,
     /// `bad_request`: what the request is about cannot be taken from it.
     BadRequest,
@@ -53,6 +54,9 @@ pub enum RejectionCode {
     PrivilegeMissing,
     /// `privilege_indeterminate`: a policy may grant it, but what that depends on is not known.
     PrivilegeIndeterminate,
+    /// `cross_origin`: a session in a cookie was to write something, and the request came from the
+    /// page of another origin.
+    CrossOrigin,
     /// `unavailable`: nothing is known, since a store, the directory or the facts are down.
     Unavailable,
     /// `not_authenticated`: something that needs authentication is not behind an
@@ -88,6 +92,7 @@ impl RejectionCode {
             Self::ActorInactive => "actor_inactive",
             Self::PrivilegeMissing => "privilege_missing",
             Self::PrivilegeIndeterminate => "privilege_indeterminate",
+            Self::CrossOrigin => "cross_origin",
             Self::Unavailable => "unavailable",
             Self::NotAuthenticated => "not_authenticated",
             Self::NotFound => "not_found",
@@ -110,7 +115,9 @@ impl RejectionCode {
             | Self::TokenRevoked
             | Self::ActorInactive => StatusCode::UNAUTHORIZED,
             Self::InvalidRequest | Self::BadRequest => StatusCode::BAD_REQUEST,
-            Self::PrivilegeMissing | Self::PrivilegeIndeterminate => StatusCode::FORBIDDEN,
+            Self::PrivilegeMissing | Self::PrivilegeIndeterminate | Self::CrossOrigin => {
+                StatusCode::FORBIDDEN
+            }
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::NotAuthenticated | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -138,7 +145,7 @@ impl RejectionCode {
             Self::Conflict => 6,
             Self::PayloadTooLarge => 8,
             Self::MethodNotAllowed => 12,
-            Self::PrivilegeMissing | Self::PrivilegeIndeterminate => 7,
+            Self::PrivilegeMissing | Self::PrivilegeIndeterminate | Self::CrossOrigin => 7,
             Self::Unavailable => 14,
             Self::NotAuthenticated | Self::Internal => 13,
         }
@@ -156,6 +163,7 @@ impl RejectionCode {
             | Self::ActorInactive => Challenge::InvalidToken,
             Self::PrivilegeMissing | Self::PrivilegeIndeterminate => Challenge::InsufficientScope,
             Self::BadRequest
+            | Self::CrossOrigin
             | Self::Unavailable
             | Self::NotAuthenticated
             | Self::NotFound

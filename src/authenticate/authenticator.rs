@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::{
     AccessToken, Attempt, AuthenticateError, Authentication, AuthenticatorBuilder, Credential,
     CredentialAuthenticator, Identity, RequestHead,
-    bearer::{self, Presented, RawToken},
+    bearer::{self, Presented},
     policies::CompiledPolicies,
     verified::{Entry, Subject, Verified},
 };
@@ -25,7 +25,7 @@ use crate::{
     epoch::Epoch,
     feed::{Change, ChangeFeed, ChangeSink, Follower, Freshness, RecentChanges},
     policy::{PolicySource, ResourceFacts},
-    token_service::{SignedToken, Stored, TokenLookup, Verification},
+    token_service::{SignedToken, Stored, TokenLookup, TokenPlace, Verification},
 };
 
 /// Turns a request's credentials into an [`Authentication`]. Cheap to clone; see the
@@ -77,6 +77,8 @@ struct Inner {
     after: Vec<Arc<dyn CredentialAuthenticator>>,
     clock: Arc<dyn Clock>,
     verified: Verified,
+    /// Apart from the others: what is good as a session is none in the header, nor the other way.
+    sessions: Verified,
     recent: RecentChanges,
     epoch: Epoch,
     feeds: Vec<Arc<Freshness>>,
@@ -136,6 +138,7 @@ impl Authenticator {
             after: parts.after,
             clock: parts.clock,
             verified: Verified::new(config.settings.cache_capacity),
+            sessions: Verified::new(config.settings.cache_capacity),
             recent: RecentChanges::new(RECENT_CHANGES),
             epoch: Epoch::default(),
             feeds,
@@ -174,7 +177,9 @@ impl Authenticator {
             }
         }
         match bearer::present(head.headers) {
-            Ok(Presented::Bearer(token)) => self.token(token),
+            Ok(Presented::Bearer(token)) => {
+                self.token(token.as_bytes(), TokenPlace::Header, || token.text())
+            }
             Ok(Presented::NoBearer) => self
                 .inner
                 .after
@@ -191,23 +196,30 @@ impl Authenticator {
         PendingVerdict(Box::pin(async move { inner.identify(actor, credential).await }))
     }
 
-    fn token(&self, raw: RawToken<'_>) -> Verdict {
+    /// Judges the text of a token. That it is one text is looked at only if it is not remembered.
+    fn token<'a>(
+        &self,
+        raw: &[u8],
+        place: TokenPlace,
+        text: impl FnOnce() -> Result<&'a str, AuthenticateError>,
+    ) -> Verdict {
         let inner = &self.inner;
+        let verified = inner.verified(place);
         let monotonic = inner.clock.monotonic();
         if inner.is_fresh(monotonic)
-            && let Some(found) =
-                inner.verified.get(raw.as_bytes(), monotonic, inner.epoch.current())
+            && let Some(found) = verified.get(raw, monotonic, inner.epoch.current())
         {
             return Verdict::Ready(Ok(found));
         }
         let start = inner.begin();
-        let checked = raw.text().and_then(|text| Ok(inner.verification.check(text, start.now)?));
+        let checked =
+            text().and_then(|text| Ok(inner.verification.check_as(text, place, start.now)?));
         match checked {
             Err(error) => Verdict::Ready(Err(error)),
             Ok(token) => {
-                let remember = inner.verified.is_on();
-                let text = remember.then(|| Zeroizing::new(raw.as_bytes().into()));
-                let resolving = inner.clone().resolve(token, text, start);
+                let remember = verified.is_on();
+                let text = remember.then(|| Zeroizing::new(raw.into()));
+                let resolving = inner.clone().resolve(token, text, place, start);
                 Verdict::Pending(PendingVerdict(Box::pin(resolving)))
             }
         }
@@ -223,6 +235,10 @@ impl Authenticator {
             Attempt::Refused(error) => Some(Verdict::Ready(Err(error))),
             Attempt::Accepted(Identity { actor, credential }) => {
                 Some(Verdict::Pending(self.identify(actor, credential)))
+            }
+            Attempt::SessionToken(text) => {
+                let text = text.expose();
+                Some(self.token(text.as_bytes(), TokenPlace::Session, || Ok(text)))
             }
             Attempt::Pending(identity) => {
                 let inner = self.inner.clone();
@@ -246,10 +262,18 @@ impl Inner {
         self.feeds.iter().all(|feed| feed.is_fresh(now))
     }
 
+    fn verified(&self, place: TokenPlace) -> &Verified {
+        match place {
+            TokenPlace::Header => &self.verified,
+            TokenPlace::Session => &self.sessions,
+        }
+    }
+
     async fn resolve(
         self: Arc<Self>,
         token: SignedToken,
         text: Option<Zeroizing<Box<[u8]>>>,
+        place: TokenPlace,
         start: Start,
     ) -> Result<Authentication, AuthenticateError> {
         let stored = self.verification.look_up(&*self.tokens, &token, start.now).await?;
@@ -285,7 +309,8 @@ impl Inner {
             deadline,
             epoch: start.epoch,
         };
-        self.verified.insert(entry, &self.recent, start.position, self.clock.monotonic());
+        let now = self.clock.monotonic();
+        self.verified(place).insert(entry, &self.recent, start.position, now);
         Ok(authentication)
     }
 
@@ -344,12 +369,14 @@ impl ChangeSink for Inner {
             self.epoch.advance();
         }
         self.verified.remove(changes);
+        self.sessions.remove(changes);
     }
 
     fn forget_all(&self) {
         self.policies.changed();
         self.epoch.advance();
         self.verified.clear();
+        self.sessions.clear();
     }
 }
 

@@ -1,7 +1,7 @@
 use std::{borrow::Cow, fmt};
 
 use super::{AuthenticateError, Credential, RequestHead};
-use crate::{actor::Urn, backend::BoxFuture};
+use crate::{actor::Urn, backend::BoxFuture, token::TokenText};
 
 /// Takes credentials of another kind than our tokens, before or behind them in the chain.
 ///
@@ -23,6 +23,11 @@ pub enum Attempt {
     Refused(AuthenticateError),
     /// They are of its kind, and it needs time. Nobody else is asked.
     Pending(BoxFuture<'static, Result<Identity, AuthenticateError>>),
+    /// The text of a SESSION token that was found elsewhere than in the `Authorization` header, such
+    /// as in a cookie. It is judged as tokens are, and nobody else is asked: it must be of type
+    /// SESSION and stored (version 2), whatever
+    /// [`accept_sessions`](crate::config::ConfigBuilder::accept_sessions) says.
+    SessionToken(TokenText),
 }
 
 /// Who somebody is, by the word of a [`CredentialAuthenticator`].
@@ -50,6 +55,7 @@ impl fmt::Debug for Attempt {
             Self::Accepted(identity) => f.debug_tuple("Accepted").field(identity).finish(),
             Self::Refused(error) => f.debug_tuple("Refused").field(error).finish(),
             Self::Pending(_) => f.write_str("Pending(..)"),
+            Self::SessionToken(text) => f.debug_tuple("SessionToken").field(text).finish(),
         }
     }
 }

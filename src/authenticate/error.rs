@@ -16,6 +16,13 @@ pub enum AuthenticateError {
     /// There are several `Authorization` headers.
     #[error("more than one Authorization header in the request")]
     MultipleHeaders,
+    /// There are credentials of two kinds, such as a cookie and an `Authorization` header.
+    #[error("more than one kind of credentials in the request")]
+    SeveralCredentials,
+    /// The request writes by a credential that a browser sends along by itself, and comes from
+    /// another origin than the service's own.
+    #[error("request from another origin")]
+    CrossOrigin,
     /// The `Authorization` header has the scheme `Bearer`, and is not in its syntax or too long.
     #[error("malformed Authorization header")]
     MalformedHeader,
@@ -58,6 +65,13 @@ impl From<&AuthenticateError> for Rejection {
             AuthenticateError::MissingToken => Self::missing_token(),
             AuthenticateError::MultipleHeaders => {
                 Self::new(Code::InvalidRequest, "more than one Authorization header in the request")
+            }
+            AuthenticateError::SeveralCredentials => Self::new(
+                Code::InvalidRequest,
+                "more than one kind of credentials in the request: send one of them",
+            ),
+            AuthenticateError::CrossOrigin => {
+                Self::new(Code::CrossOrigin, "this request came from the page of another origin")
             }
             AuthenticateError::MalformedHeader => Self::not_accepted(),
             AuthenticateError::InvalidToken(error) => invalid_token(error),

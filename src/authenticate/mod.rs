@@ -58,6 +58,7 @@
 //! * The layer does not see what a proxy in front of it does: it must pass `Authorization` on as it
 //!   is.
 
+mod address;
 mod authentication;
 mod authenticator;
 mod bearer;
@@ -74,6 +75,7 @@ mod verified;
 
 pub(crate) use self::service::Decided;
 pub use self::{
+    address::ClientAddress,
     authentication::{AccessToken, Authentication, Credential},
     authenticator::{Authenticator, PendingVerdict, Verdict},
     builder::{AuthenticatorBuilder, BuildError, Freshness},

@@ -7,7 +7,10 @@ use zeroize::Zeroizing;
 pub struct TokenText(Zeroizing<String>);
 
 impl TokenText {
-    pub(crate) fn new(text: String) -> Self {
+    /// The text of a token that was found somewhere, such as in a cookie. Whether it is one is not
+    /// looked at.
+    #[must_use]
+    pub fn new(text: String) -> Self {
         Self(Zeroizing::new(text))
     }
 
@@ -15,6 +18,12 @@ impl TokenText {
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<String> for TokenText {
+    fn from(text: String) -> Self {
+        Self::new(text)
     }
 }
 

@@ -60,5 +60,5 @@ pub use self::{
 };
 pub(crate) use self::{
     lineage::{Ancestor, Lineage},
-    verify::{SignedToken, Stored, Verification},
+    verify::{SignedToken, Stored, TokenPlace, Verification},
 };

@@ -27,6 +27,15 @@ pub(crate) struct Verification {
     system_actor: Option<Urn>,
 }
 
+/// Where the text of a token was found, which decides what kinds of tokens are accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenPlace {
+    /// Where tokens are shown: what the configuration accepts.
+    Header,
+    /// Where sessions are kept, such as a cookie: SESSION tokens that are stored, and no others.
+    Session,
+}
+
 /// A token that is good as far as can be told without a store.
 #[derive(Debug, Clone)]
 pub(crate) struct SignedToken {
@@ -58,13 +67,31 @@ impl Verification {
 
     /// What can be judged without asking anybody.
     pub(crate) fn check(&self, text: &str, now: Timestamp) -> Result<SignedToken, VerifyError> {
+        self.check_as(text, TokenPlace::Header, now)
+    }
+
+    /// As [`check`](Self::check), for a text that was found there.
+    pub(crate) fn check_as(
+        &self,
+        text: &str,
+        place: TokenPlace,
+        now: Timestamp,
+    ) -> Result<SignedToken, VerifyError> {
         let verified = self.verifier.verify(text, now)?;
         let claims = verified.claims;
-        if claims.version == TokenVersion::Stateless && !self.accept_stateless {
-            return Err(VerifyError::StatelessNotAccepted);
-        }
-        if claims.token_type == TokenType::Session && !self.accept_sessions {
-            return Err(VerifyError::SessionNotAccepted);
+        let is_stateless = claims.version == TokenVersion::Stateless;
+        let is_session = claims.token_type == TokenType::Session;
+        match place {
+            TokenPlace::Header if is_stateless && !self.accept_stateless => {
+                return Err(VerifyError::StatelessNotAccepted);
+            }
+            TokenPlace::Header if is_session && !self.accept_sessions => {
+                return Err(VerifyError::SessionNotAccepted);
+            }
+            TokenPlace::Session if !is_session => return Err(VerifyError::NotASession),
+            // Log-out could not revoke it.
+            TokenPlace::Session if is_stateless => return Err(VerifyError::StatelessNotAccepted),
+            TokenPlace::Header | TokenPlace::Session => {}
         }
         // An id that makes no urn cannot be in any directory.
         let actor = claims.actor_urn().map_err(|_| VerifyError::Inactive(Inactive::NotFound))?;
@@ -163,6 +190,9 @@ pub enum VerifyError {
     /// It is a SESSION token, and those are not accepted.
     #[error("session tokens are not accepted here")]
     SessionNotAccepted,
+    /// It was found where sessions are kept, and is a token of another type.
+    #[error("this token is no session token")]
+    NotASession,
     /// It was revoked, or a token that it was made with was, or it was never in the store.
     #[error("the token has been revoked")]
     Revoked {
