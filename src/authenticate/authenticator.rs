@@ -1,9 +1,6 @@
 use std::{
     fmt,
-    future::Future,
-    pin::Pin,
     sync::{Arc, OnceLock, Weak},
-    task::{Context, Poll},
     time::Duration,
 };
 
@@ -12,14 +9,14 @@ use zeroize::Zeroizing;
 
 use super::{
     AccessToken, Attempt, AuthenticateError, Authentication, AuthenticatorBuilder, Credential,
-    CredentialAuthenticator, Identity, RequestHead,
+    CredentialAuthenticator, Identity, PendingVerdict, RequestHead, Verdict,
     bearer::{self, Presented},
     policies::CompiledPolicies,
     verified::{Entry, Subject, Verified},
 };
 use crate::{
     actor::{Directory, Urn},
-    backend::{BoxFuture, StoreError},
+    backend::StoreError,
     clock::{Clock, Monotonic, Timestamp},
     config::Config,
     epoch::Epoch,
@@ -34,22 +31,6 @@ use crate::{
 pub struct Authenticator {
     inner: Arc<Inner>,
 }
-
-/// What is known of a request's credentials: the answer, or that it needs a store.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Verdict {
-    /// There are no credentials that any authenticator takes.
-    NotPresented,
-    /// The answer.
-    Ready(Result<Authentication, AuthenticateError>),
-    /// It is being found out.
-    Pending(PendingVerdict),
-}
-
-/// An answer that is being found out. It needs nothing of the request any more.
-#[must_use]
-pub struct PendingVerdict(BoxFuture<'static, Result<Authentication, AuthenticateError>>);
 
 pub(super) struct Parts {
     pub(super) tokens: Arc<dyn TokenLookup>,
@@ -394,20 +375,6 @@ async fn follow(mut follower: Follower, sink: Weak<Inner>) {
         // Not held while waiting, so that the last clone of the authenticator ends this.
         let Some(sink) = sink.upgrade() else { return };
         follower.read(&*sink).await;
-    }
-}
-
-impl Future for PendingVerdict {
-    type Output = Result<Authentication, AuthenticateError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx)
-    }
-}
-
-impl fmt::Debug for PendingVerdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PendingVerdict(..)")
     }
 }
 

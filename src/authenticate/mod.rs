@@ -71,13 +71,14 @@ mod head;
 mod layer;
 mod policies;
 mod service;
+mod verdict;
 mod verified;
 
 pub(crate) use self::service::Decided;
 pub use self::{
     address::ClientAddress,
     authentication::{AccessToken, Authentication, Credential},
-    authenticator::{Authenticator, PendingVerdict, Verdict},
+    authenticator::Authenticator,
     builder::{AuthenticatorBuilder, BuildError, Freshness},
     chain::{Attempt, CredentialAuthenticator, Identity},
     error::AuthenticateError,
@@ -85,5 +86,6 @@ pub use self::{
     head::RequestHead,
     layer::AuthenticateLayer,
     service::Authenticate,
+    verdict::{PendingVerdict, Verdict},
 };
 pub use crate::gate::{ResponseBody, ResponseBodyError};
