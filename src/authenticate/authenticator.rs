@@ -1,6 +1,6 @@
 use std::{
     fmt,
-    sync::{Arc, OnceLock, Weak},
+    sync::{Arc, OnceLock, Weak, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -12,6 +12,7 @@ use super::{
     CredentialAuthenticator, Identity, PendingVerdict, RequestHead, Verdict,
     bearer::{self, Presented},
     policies::CompiledPolicies,
+    uses::{Origin, Uses},
     verified::{Entry, Subject, Verified},
 };
 use crate::{
@@ -22,7 +23,7 @@ use crate::{
     epoch::Epoch,
     feed::{Change, ChangeFeed, ChangeSink, Follower, Freshness, RecentChanges},
     policy::{PolicySource, ResourceFacts},
-    token_service::{SignedToken, Stored, TokenLookup, TokenPlace, Verification},
+    token_service::{SignedToken, Stored, TokenLookup, TokenPlace, TokenUses, Verification},
 };
 
 /// Turns a request's credentials into an [`Authentication`]. Cheap to clone; see the
@@ -39,6 +40,7 @@ pub(super) struct Parts {
     pub(super) directory_ttl: Option<Duration>,
     pub(super) policies: Arc<dyn PolicySource>,
     pub(super) policies_ttl: Option<Duration>,
+    pub(super) token_uses: Option<Arc<dyn TokenUses>>,
     pub(super) facts: Option<Arc<dyn ResourceFacts>>,
     pub(super) before: Vec<Arc<dyn CredentialAuthenticator>>,
     pub(super) after: Vec<Arc<dyn CredentialAuthenticator>>,
@@ -53,6 +55,7 @@ struct Inner {
     /// The shorter of the times to live of tokens and directory, where they have one.
     time_to_live: Option<Duration>,
     policies: CompiledPolicies,
+    uses: Option<Arc<Uses>>,
     facts: Option<Arc<dyn ResourceFacts>>,
     before: Vec<Arc<dyn CredentialAuthenticator>>,
     after: Vec<Arc<dyn CredentialAuthenticator>>,
@@ -66,6 +69,17 @@ struct Inner {
     followers: OnceLock<Vec<AbortHandle>>,
 }
 
+/// A token that is good as far as can be told without a store.
+struct Unknown {
+    token: SignedToken,
+    /// Its text, if it is to be remembered.
+    text: Option<Zeroizing<Box<[u8]>>>,
+    place: TokenPlace,
+    /// Where it comes from, if that is to be noted.
+    origin: Option<Origin>,
+    start: Start,
+}
+
 /// What was so before anything was looked up.
 #[derive(Clone, Copy)]
 struct Start {
@@ -76,10 +90,11 @@ struct Start {
 }
 
 impl Authenticator {
-    /// An authenticator for which one store is everything: tokens, directory, policies and feed.
+    /// An authenticator for which one store is everything: tokens, when they were used, directory,
+    /// policies and feed.
     pub fn builder<S>(config: Config, store: S) -> AuthenticatorBuilder
     where
-        S: TokenLookup + Directory + PolicySource + ChangeFeed,
+        S: TokenLookup + TokenUses + Directory + PolicySource + ChangeFeed,
     {
         AuthenticatorBuilder::new(config, store)
     }
@@ -114,6 +129,7 @@ impl Authenticator {
             directory: parts.directory,
             time_to_live: earlier(parts.tokens_ttl, parts.directory_ttl),
             policies,
+            uses: parts.token_uses.map(|store| Arc::new(Uses::new(store))),
             facts: parts.facts,
             before: parts.before,
             after: parts.after,
@@ -127,6 +143,9 @@ impl Authenticator {
         });
         let spawn = |follower| tokio::spawn(follow(follower, Arc::downgrade(&inner)));
         let tasks = followers.into_iter().map(|follower| spawn(follower).abort_handle()).collect();
+        if let Some(uses) = &inner.uses {
+            tokio::spawn(uses.clone().run());
+        }
         // Nobody else has `inner` yet, so it is set here and nowhere else.
         let _ = inner.followers.set(tasks);
         Ok(Self { inner })
@@ -149,6 +168,21 @@ impl Authenticator {
         }
     }
 
+    /// Writes now when tokens were used, as far as that has not been written yet.
+    ///
+    /// It is written anyway about a second after the use, and when the last clone of the
+    /// authenticator is gone. A service that ends has it written by this, before its runtime ends.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails. It is tried again, as long as there is an authenticator.
+    pub async fn flush_uses(&self) -> Result<(), StoreError> {
+        match &self.inner.uses {
+            Some(uses) => uses.flush().await,
+            None => Ok(()),
+        }
+    }
+
     /// Judges a request as far as it can be without waiting.
     #[must_use]
     pub fn verdict(&self, head: RequestHead<'_>) -> Verdict {
@@ -159,7 +193,7 @@ impl Authenticator {
         }
         match bearer::present(head.headers) {
             Ok(Presented::Bearer(token)) => {
-                self.token(token.as_bytes(), TokenPlace::Header, || token.text())
+                self.token(head, token.as_bytes(), TokenPlace::Header, || token.text())
             }
             Ok(Presented::NoBearer) => self
                 .inner
@@ -180,6 +214,7 @@ impl Authenticator {
     /// Judges the text of a token. That it is one text is looked at only if it is not remembered.
     fn token<'a>(
         &self,
+        head: RequestHead<'_>,
         raw: &[u8],
         place: TokenPlace,
         text: impl FnOnce() -> Result<&'a str, AuthenticateError>,
@@ -188,7 +223,9 @@ impl Authenticator {
         let verified = inner.verified(place);
         let monotonic = inner.clock.monotonic();
         if inner.is_fresh(monotonic)
-            && let Some(found) = verified.get(raw, monotonic, inner.epoch.current())
+            && let Some(found) = verified.get(raw, monotonic, inner.epoch.current(), |known| {
+                inner.note_remembered(known, head, monotonic)
+            })
         {
             return Verdict::Ready(Ok(found));
         }
@@ -198,10 +235,10 @@ impl Authenticator {
         match checked {
             Err(error) => Verdict::Ready(Err(error)),
             Ok(token) => {
-                let remember = verified.is_on();
-                let text = remember.then(|| Zeroizing::new(raw.into()));
-                let resolving = inner.clone().resolve(token, text, place, start);
-                Verdict::Pending(PendingVerdict(Box::pin(resolving)))
+                let text = verified.is_on().then(|| Zeroizing::new(raw.into()));
+                let origin = inner.uses.as_ref().map(|_| Origin::of(head));
+                let unknown = Unknown { token, text, place, origin, start };
+                Verdict::Pending(PendingVerdict(Box::pin(inner.clone().resolve(unknown))))
             }
         }
     }
@@ -219,7 +256,7 @@ impl Authenticator {
             }
             Attempt::SessionToken(text) => {
                 let text = text.expose();
-                Some(self.token(text.as_bytes(), TokenPlace::Session, || Ok(text)))
+                Some(self.token(head, text.as_bytes(), TokenPlace::Session, || Ok(text)))
             }
             Attempt::Pending(identity) => {
                 let inner = self.inner.clone();
@@ -252,12 +289,11 @@ impl Inner {
 
     async fn resolve(
         self: Arc<Self>,
-        token: SignedToken,
-        text: Option<Zeroizing<Box<[u8]>>>,
-        place: TokenPlace,
-        start: Start,
+        unknown: Unknown,
     ) -> Result<Authentication, AuthenticateError> {
+        let Unknown { token, text, place, origin, start } = unknown;
         let stored = self.verification.look_up(&*self.tokens, &token, start.now).await?;
+        let is_stored = stored.is_some();
         let ends_at = stored.as_ref().and_then(|stored| stored.record.ends_at());
         let expires_at = earlier(token.claims.expires_at, ends_at);
         let (name, owner, ancestors) = match stored {
@@ -274,9 +310,16 @@ impl Inner {
         });
         let (authentication, good_until) =
             self.act_as(token.actor.clone(), credential, start).await?;
+        // What is not stored has nothing in which its use could be noted.
+        let use_is_due = match (&self.uses, origin) {
+            (Some(uses), Some(origin)) if is_stored => {
+                uses.note(token.id, &origin, start.now, start.monotonic)
+            }
+            _ => NEVER,
+        };
         let Some(text) = text else { return Ok(authentication) };
         let ends = expires_at.map(|at| start.monotonic.saturating_add(at.since(start.now)));
-        let deadline = earlier(ends, good_until).unwrap_or(Monotonic::from_nanos(u64::MAX));
+        let deadline = earlier(ends, good_until).unwrap_or(NEVER);
         let entry = Entry {
             text,
             authentication: authentication.clone(),
@@ -289,10 +332,27 @@ impl Inner {
             },
             deadline,
             epoch: start.epoch,
+            use_is_due: AtomicU64::new(use_is_due.as_nanos()),
         };
         let now = self.clock.monotonic();
         self.verified(place).insert(entry, &self.recent, start.position, now);
         Ok(authentication)
+    }
+
+    /// Notes the use of a token that is remembered. Once a minute for each, so out of the way.
+    #[cold]
+    fn note_remembered(
+        &self,
+        known: &Authentication,
+        head: RequestHead<'_>,
+        now: Monotonic,
+    ) -> Monotonic {
+        match (&self.uses, known.credential()) {
+            (Some(uses), Credential::AccessToken(token)) if !token.is_stateless() => {
+                uses.note(token.id, &Origin::of(head), self.clock.now(), now)
+            }
+            _ => NEVER,
+        }
     }
 
     async fn identify(
@@ -366,6 +426,9 @@ impl Drop for Inner {
         for follower in self.followers.get().into_iter().flatten() {
             follower.abort();
         }
+        if let Some(uses) = &self.uses {
+            uses.close();
+        }
     }
 }
 
@@ -394,6 +457,9 @@ fn earlier<T: Ord>(first: Option<T>, second: Option<T>) -> Option<T> {
         (only, None) | (None, only) => only,
     }
 }
+
+/// The end of monotonic time.
+const NEVER: Monotonic = Monotonic::from_nanos(u64::MAX);
 
 /// How many changes may arrive while a token is looked up before that is not worth remembering.
 const RECENT_CHANGES: usize = 1024;

@@ -8,7 +8,7 @@ use crate::{
     config::Config,
     feed::ChangeFeed,
     policy::{PolicySource, ResourceFacts},
-    token_service::TokenLookup,
+    token_service::{TokenLookup, TokenUses},
 };
 
 /// Builds an [`Authenticator`].
@@ -19,6 +19,7 @@ pub struct AuthenticatorBuilder {
     tokens: (Arc<dyn TokenLookup>, Freshness),
     directory: (Arc<dyn Directory>, Freshness),
     policies: (Arc<dyn PolicySource>, Freshness),
+    token_uses: Option<Arc<dyn TokenUses>>,
     facts: Option<Arc<dyn ResourceFacts>>,
     before: Vec<Arc<dyn CredentialAuthenticator>>,
     after: Vec<Arc<dyn CredentialAuthenticator>>,
@@ -38,7 +39,7 @@ pub enum Freshness {
 impl AuthenticatorBuilder {
     pub(super) fn new<S>(config: Config, store: S) -> Self
     where
-        S: TokenLookup + Directory + PolicySource + ChangeFeed,
+        S: TokenLookup + TokenUses + Directory + PolicySource + ChangeFeed,
     {
         let store = Arc::new(store);
         let feed = Freshness::Feed(store.clone());
@@ -46,8 +47,9 @@ impl AuthenticatorBuilder {
             config,
             (store.clone(), feed.clone()),
             (store.clone(), feed.clone()),
-            (store, feed),
+            (store.clone(), feed),
         )
+        .token_uses(store)
     }
 
     pub(super) fn from_parts(
@@ -61,6 +63,7 @@ impl AuthenticatorBuilder {
             tokens,
             directory,
             policies,
+            token_uses: None,
             facts: None,
             before: Vec::new(),
             after: Vec::new(),
@@ -71,6 +74,17 @@ impl AuthenticatorBuilder {
     /// Looks tokens up somewhere else. Default the store.
     pub fn tokens(mut self, tokens: Arc<dyn TokenLookup>, freshness: Freshness) -> Self {
         self.tokens = (tokens, freshness);
+        self
+    }
+
+    /// Where it is noted when tokens were used, from which address and by which program. Default the
+    /// store, and with [`builder_from_parts`](Authenticator::builder_from_parts) nowhere.
+    ///
+    /// A use is noted at most once a minute per token, beside the requests and never on their way,
+    /// about a second later. If the store fails, uses wait for it, 8,192 of them at most, and what
+    /// is more is lost; no request is.
+    pub fn token_uses(mut self, uses: Arc<dyn TokenUses>) -> Self {
+        self.token_uses = Some(uses);
         self
     }
 
@@ -144,6 +158,7 @@ impl AuthenticatorBuilder {
             directory_ttl: time_to_live("directory", self.directory.1)?,
             policies: self.policies.0,
             policies_ttl: time_to_live("policies", self.policies.1)?,
+            token_uses: self.token_uses,
             facts: self.facts,
             before: self.before,
             after: self.after,

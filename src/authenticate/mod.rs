@@ -71,6 +71,7 @@ mod head;
 mod layer;
 mod policies;
 mod service;
+mod uses;
 mod verdict;
 mod verified;
 

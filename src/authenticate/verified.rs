@@ -4,7 +4,10 @@ use std::{
     collections::HashMap,
     fmt,
     hash::{BuildHasher, BuildHasherDefault, Hasher},
-    sync::{PoisonError, RwLock},
+    sync::{
+        PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use foldhash::fast::RandomState;
@@ -66,6 +69,8 @@ pub(super) struct Entry {
     pub(super) subject: Subject,
     pub(super) deadline: Monotonic,
     pub(super) epoch: u64,
+    /// From when on its use is to be noted again, in nanoseconds of monotonic time.
+    pub(super) use_is_due: AtomicU64,
 }
 
 /// By what a change finds an entry.
@@ -111,14 +116,30 @@ impl Verified {
         self.shard_capacity > 0
     }
 
-    pub(super) fn get(&self, text: &[u8], now: Monotonic, epoch: u64) -> Option<Authentication> {
+    /// What is known of `text`. If its use is to be noted again, `note` does, and says from when on
+    /// the next one is.
+    pub(super) fn get(
+        &self,
+        text: &[u8],
+        now: Monotonic,
+        epoch: u64,
+        note: impl FnOnce(&Authentication) -> Monotonic,
+    ) -> Option<Authentication> {
         let (hash, shard) = self.place(text)?;
         let entries = shard.read().unwrap_or_else(PoisonError::into_inner);
         let entry = entries.get(&hash)?;
         // Whoever gets as far as comparing has shown a signature with the same seeded hash, which
         // cannot be guessed, so there is nothing left for the time of the comparison to tell.
         let is_good = **entry.text == *text && now < entry.deadline && entry.epoch == epoch;
-        is_good.then(|| entry.authentication.clone())
+        if !is_good {
+            return None;
+        }
+        // Two at the same time may both come here: noting is what counts, and that looks again.
+        if entry.use_is_due.load(Ordering::Relaxed) <= now.as_nanos() {
+            let due = note(&entry.authentication);
+            entry.use_is_due.store(due.as_nanos(), Ordering::Relaxed);
+        }
+        Some(entry.authentication.clone())
     }
 
     /// Remembers `entry`, unless something that concerns it has changed since `position`.
@@ -200,6 +221,7 @@ mod tests {
             },
             deadline: Monotonic::from_nanos(u64::MAX),
             epoch: 0,
+            use_is_due: AtomicU64::new(u64::MAX),
         }
     }
 
@@ -211,7 +233,7 @@ mod tests {
             for number in 0..500 {
                 verified.insert(entry(number), &recent, 0, now);
                 let text = format!("a.b.{number}");
-                assert_eq!(verified.get(text.as_bytes(), now, 0).is_some(), capacity > 0);
+                assert_eq!(verified.get(text.as_bytes(), now, 0, |_| now).is_some(), capacity > 0);
             }
             let remembered: usize =
                 verified.shards.iter().map(|shard| shard.read().unwrap().len()).sum();

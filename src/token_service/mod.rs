@@ -55,7 +55,7 @@ pub use self::{
     mint::{MintError, MintRequest, MintedToken},
     query::{TokenPage, TokenQuery, TokenSort},
     service::{ActiveToken, TokenService},
-    store::{Retention, RuleSubject, TokenLookup, TokenStore},
+    store::{Retention, RuleSubject, TokenLookup, TokenStore, TokenUses},
     verify::VerifyError,
 };
 pub(crate) use self::{

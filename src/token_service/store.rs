@@ -75,11 +75,37 @@ impl<'a> RuleSubject<'a> {
     }
 }
 
+/// Where it is noted when tokens were used.
+///
+/// Apart from [`TokenStore`], since what notes uses need not be able to make tokens.
+pub trait TokenUses: fmt::Debug + Send + Sync + 'static {
+    /// Notes when tokens were used, in one batch. The first use that is noted of a token is its
+    /// first use too. An older use than the one noted, or of an unknown token, is ignored.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails; then nothing was noted.
+    fn record_uses<'a>(
+        &'a self,
+        uses: &'a [(TokenId, LastUse)],
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+}
+
+/// So that a part chosen at run time, `Arc<dyn TokenUses>`, is one.
+impl<T: TokenUses + ?Sized> TokenUses for Arc<T> {
+    fn record_uses<'a>(
+        &'a self,
+        uses: &'a [(TokenId, LastUse)],
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        (**self).record_uses(uses)
+    }
+}
+
 /// The write side, and what managing tokens reads.
 ///
 /// A change that can end a token is announced in the change feed, in the same transaction. Making
 /// one is not announced, unless others were made with it already.
-pub trait TokenStore: TokenLookup {
+pub trait TokenStore: TokenLookup + TokenUses {
     /// Adds `record`, never replacing one. When this returns, the record outlives a crash.
     ///
     /// # Errors
@@ -150,17 +176,6 @@ pub trait TokenStore: TokenLookup {
     ///
     /// [`StoreError`] if the store fails.
     fn list<'a>(&'a self, query: &'a TokenQuery) -> BoxFuture<'a, Result<TokenPage, StoreError>>;
-
-    /// Notes when tokens were used. An older use than the one noted, or of an unknown token, is
-    /// ignored.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] if the store fails.
-    fn record_uses<'a>(
-        &'a self,
-        uses: &'a [(TokenId, LastUse)],
-    ) -> BoxFuture<'a, Result<(), StoreError>>;
 
     /// Deletes what need not be kept at the time `now`, and returns how many tokens that were.
     ///

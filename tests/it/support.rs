@@ -24,8 +24,8 @@ use tower_pat::{
     feed::{ChangeBatch, ChangeFeed, FeedCursor},
     policy::{PolicyRecord, PolicySource},
     store::MemoryStore,
-    token::{AccessTokenDuration, RevocationRule, TokenId, TokenRecord, TokenType},
-    token_service::{MintRequest, MintedToken, RuleSubject, TokenLookup},
+    token::{AccessTokenDuration, LastUse, RevocationRule, TokenId, TokenRecord, TokenType},
+    token_service::{MintRequest, MintedToken, RuleSubject, TokenLookup, TokenUses},
 };
 
 pub const KEY: &str = "q7t1Yb0Jr3nF5m9hQeWcZ2uKxLdVgPiSaTfRjNoMw8E=";
@@ -214,6 +214,10 @@ pub struct Faults {
     /// A permit for each look-up of an actor, if they are held back.
     pub hold_profiles: AtomicBool,
     pub profiles: Semaphore,
+    /// How many batches of uses came.
+    pub batches: AtomicU64,
+    /// Uses are not taken.
+    pub uses_are_down: AtomicBool,
 }
 
 impl Default for FaultyStore {
@@ -227,6 +231,8 @@ impl Default for FaultyStore {
                 finds: AtomicU64::new(0),
                 hold_profiles: AtomicBool::new(false),
                 profiles: Semaphore::new(0),
+                batches: AtomicU64::new(0),
+                uses_are_down: AtomicBool::new(false),
             }),
         }
     }
@@ -269,6 +275,19 @@ impl TokenLookup for FaultyStore {
         Box::pin(async move {
             self.check(&self.faults.store_is_down)?;
             self.inner.rules(subject).await
+        })
+    }
+}
+
+impl TokenUses for FaultyStore {
+    fn record_uses<'a>(
+        &'a self,
+        uses: &'a [(TokenId, LastUse)],
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.faults.batches.fetch_add(1, Ordering::SeqCst);
+            self.check(&self.faults.uses_are_down)?;
+            self.inner.record_uses(uses).await
         })
     }
 }

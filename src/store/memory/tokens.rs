@@ -10,6 +10,7 @@ use crate::{
     token::{LastUse, Revocation, RevocationRule, RuleScope, TokenId, TokenRecord, TokenType},
     token_service::{
         MAX_ANCESTORS, Retention, RuleSubject, TokenLookup, TokenPage, TokenQuery, TokenStore,
+        TokenUses,
     },
 };
 
@@ -201,6 +202,18 @@ impl TokenLookup for MemoryStore {
     }
 }
 
+impl TokenUses for MemoryStore {
+    fn record_uses<'a>(
+        &'a self,
+        uses: &'a [(TokenId, LastUse)],
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.write(|state| state.record_uses(uses));
+            Ok(())
+        })
+    }
+}
+
 impl TokenStore for MemoryStore {
     fn insert<'a>(&'a self, record: &'a TokenRecord) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
@@ -236,16 +249,6 @@ impl TokenStore for MemoryStore {
         Box::pin(async move {
             check::query(query)?;
             Ok(self.state().list(query))
-        })
-    }
-
-    fn record_uses<'a>(
-        &'a self,
-        uses: &'a [(TokenId, LastUse)],
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move {
-            self.write(|state| state.record_uses(uses));
-            Ok(())
         })
     }
 

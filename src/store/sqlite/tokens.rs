@@ -18,7 +18,9 @@ use crate::{
     feed::Change,
     store::check,
     token::{LastUse, Revocation, RevocationRule, TokenId, TokenRecord, TokenType},
-    token_service::{Retention, RuleSubject, TokenLookup, TokenPage, TokenQuery, TokenStore},
+    token_service::{
+        Retention, RuleSubject, TokenLookup, TokenPage, TokenQuery, TokenStore, TokenUses,
+    },
 };
 
 impl TokenLookup for SqliteStore {
@@ -50,6 +52,36 @@ impl TokenLookup for SqliteStore {
                 .await
                 .map_err(unavailable)?;
             rows.iter().map(row::rule).collect()
+        })
+    }
+}
+
+impl TokenUses for SqliteStore {
+    fn record_uses<'a>(
+        &'a self,
+        uses: &'a [(TokenId, LastUse)],
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            if uses.is_empty() {
+                return Ok(());
+            }
+            let mut write = self.write().await?;
+            for (id, last_use) in uses {
+                sqlx::query(
+                    "UPDATE tokens SET
+                         first_used = ifnull(first_used, ?1), last_used_at = ?1,
+                         last_used_address = ?2, last_used_agent = ?3
+                     WHERE id = ?4 AND ifnull(last_used_at <= ?1, 1)",
+                )
+                .bind(last_use.at.as_millis())
+                .bind(last_use.address.as_deref())
+                .bind(last_use.agent.as_deref())
+                .bind(bytes(id))
+                .execute(write.connection())
+                .await
+                .map_err(unavailable)?;
+            }
+            write.commit().await
         })
     }
 }
@@ -151,34 +183,6 @@ impl TokenStore for SqliteStore {
             check::query(query)?;
             let mut transaction = self.read().await?;
             list(&mut transaction, query).await
-        })
-    }
-
-    fn record_uses<'a>(
-        &'a self,
-        uses: &'a [(TokenId, LastUse)],
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move {
-            if uses.is_empty() {
-                return Ok(());
-            }
-            let mut write = self.write().await?;
-            for (id, last_use) in uses {
-                sqlx::query(
-                    "UPDATE tokens SET
-                         first_used = ifnull(first_used, ?1), last_used_at = ?1,
-                         last_used_address = ?2, last_used_agent = ?3
-                     WHERE id = ?4 AND ifnull(last_used_at <= ?1, 1)",
-                )
-                .bind(last_use.at.as_millis())
-                .bind(last_use.address.as_deref())
-                .bind(last_use.agent.as_deref())
-                .bind(bytes(id))
-                .execute(write.connection())
-                .await
-                .map_err(unavailable)?;
-            }
-            write.commit().await
         })
     }
 

@@ -19,7 +19,9 @@ use tower_pat::{
     policy::{Policy, PolicyRecord, PolicySource, PolicyStore},
     store::MemoryStore,
     token::{LastUse, RevocationRule, TokenId, TokenRecord},
-    token_service::{Retention, RuleSubject, TokenLookup, TokenPage, TokenQuery, TokenStore},
+    token_service::{
+        Retention, RuleSubject, TokenLookup, TokenPage, TokenQuery, TokenStore, TokenUses,
+    },
 };
 
 #[derive(Debug, Clone, Default)]
@@ -97,13 +99,16 @@ delegate!(TokenLookup {
     fn rules(subject: RuleSubject<'a>) -> Vec<RevocationRule>;
 });
 
+delegate!(TokenUses {
+    fn record_uses(uses: &'a [(TokenId, LastUse)]) -> ();
+});
+
 delegate!(TokenStore {
     fn insert(record: &'a TokenRecord) -> ();
     fn import(records: &'a [TokenRecord]) -> u64;
     fn revoke(id: &'a TokenId, by: &'a Urn, at: Timestamp) -> bool;
     fn add_rule(rule: &'a RevocationRule) -> ();
     fn list(query: &'a TokenQuery) -> TokenPage;
-    fn record_uses(uses: &'a [(TokenId, LastUse)]) -> ();
     fn sweep(now: Timestamp, retention: &'a Retention) -> u64;
 });
 

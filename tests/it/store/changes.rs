@@ -8,7 +8,7 @@ use tower_pat::{
     policy::{PolicyRecord, PolicyStore},
     store::Store,
     token::{KeyId, LastUse, RevocationRule, RuleScope},
-    token_service::{Retention, TokenLookup, TokenStore},
+    token_service::{Retention, TokenLookup, TokenStore, TokenUses},
 };
 
 use super::{Fixture, SOON, at, group, id, read, record, role, user};

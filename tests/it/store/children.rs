@@ -7,7 +7,7 @@ use tower_pat::{
     backend::StoreError,
     feed::{Change, ChangeFeed},
     token::{KeyId, LastUse, Revocation, RevocationRule, RuleScope, TokenRecord, TokenType},
-    token_service::{MAX_ANCESTORS, Retention, TokenLookup, TokenStore},
+    token_service::{MAX_ANCESTORS, Retention, TokenLookup, TokenStore, TokenUses},
 };
 
 use super::{Fixture, at, id, read, record, user};

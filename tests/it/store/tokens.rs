@@ -2,7 +2,7 @@ use futures_util::future::join_all;
 use tower_pat::{
     backend::StoreError,
     token::{KeyId, LastUse, Revocation, TokenType},
-    token_service::{TokenLookup, TokenStore},
+    token_service::{TokenLookup, TokenStore, TokenUses},
 };
 
 use super::{Fixture, at, id, record, user};

@@ -1,0 +1,332 @@
+//! When tokens were used: noted in memory on a request's path, and written beside it.
+
+use std::{
+    collections::HashMap,
+    fmt, mem,
+    net::IpAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use foldhash::fast::RandomState;
+use http::{HeaderValue, header};
+use tokio::{sync::Notify, time::timeout};
+
+use super::{ClientAddress, RequestHead};
+use crate::{
+    backend::{StoreError, chain},
+    clock::{Monotonic, Timestamp},
+    token::{LastUse, TokenId},
+    token_service::TokenUses,
+};
+
+/// Collects the uses of tokens, at most one a minute of each, and has them written in batches.
+///
+/// All memory is bounded: what finds no room is not noted. What a store does not take waits until it
+/// does, as long as there is room.
+pub(super) struct Uses {
+    store: Arc<dyn TokenUses>,
+    noted: Mutex<Noted>,
+    /// There is something to write, or nothing will come any more.
+    woken: Notify,
+    /// It should not wait until more has come together.
+    urgent: Notify,
+    is_closing: AtomicBool,
+    /// Whether the store failed when it was last written to. Held while writing, so that a batch is
+    /// written once.
+    outage: tokio::sync::Mutex<bool>,
+}
+
+#[derive(Default)]
+struct Noted {
+    /// When each token may be noted again. After a minute the younger generation becomes the older
+    /// one, in which by then is nothing that still counts.
+    younger: HashMap<TokenId, Monotonic, RandomState>,
+    older: HashMap<TokenId, Monotonic, RandomState>,
+    /// When that is next.
+    rotates_at: Option<Monotonic>,
+    waiting: HashMap<TokenId, LastUse, RandomState>,
+}
+
+/// Where a request comes from, apart from the request: cheap to make, nothing is copied.
+#[derive(Clone)]
+pub(super) struct Origin {
+    address: Option<IpAddr>,
+    agent: Option<HeaderValue>,
+}
+
+impl Origin {
+    pub(super) fn of(head: RequestHead<'_>) -> Self {
+        Self {
+            address: head.extensions.get().map(|ClientAddress(address)| *address),
+            agent: head.headers.get(header::USER_AGENT).cloned(),
+        }
+    }
+
+    fn used_at(&self, at: Timestamp) -> LastUse {
+        LastUse {
+            at,
+            address: self.address.map(|address| address.to_canonical().to_string()),
+            agent: self.agent.as_ref().and_then(agent_text),
+        }
+    }
+}
+
+impl Uses {
+    /// Collects what [`run`](Self::run) writes.
+    pub(super) fn new(store: Arc<dyn TokenUses>) -> Self {
+        Self {
+            store,
+            noted: Mutex::default(),
+            woken: Notify::new(),
+            urgent: Notify::new(),
+            is_closing: AtomicBool::new(false),
+            outage: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Notes a use at the time `at`, unless one was noted within the last minute. Returns from when
+    /// on the next one may be.
+    pub(super) fn note(
+        &self,
+        id: TokenId,
+        origin: &Origin,
+        at: Timestamp,
+        now: Monotonic,
+    ) -> Monotonic {
+        let mut noted = self.noted();
+        let again = match noted.may_note(&id, now) {
+            Ok(()) => now.saturating_add(MINUTE),
+            Err(again) => return again,
+        };
+        let has_room = noted.younger.len() < MAX_NOTED
+            && (noted.waiting.len() < MAX_WAITING || noted.waiting.contains_key(&id));
+        if has_room {
+            noted.younger.insert(id, again);
+            noted.waiting.insert(id, origin.used_at(at));
+            match noted.waiting.len() {
+                1 => self.woken.notify_one(),
+                ENOUGH => self.urgent.notify_one(),
+                _ => {}
+            }
+        }
+        again
+    }
+
+    /// Writes what is noted, until nothing will come any more.
+    pub(super) async fn run(self: Arc<Self>) {
+        loop {
+            if !self.is_closing() && self.noted().waiting.is_empty() {
+                self.woken.notified().await;
+            }
+            if !self.is_closing() {
+                let _ = timeout(GATHER, self.urgent.notified()).await;
+            }
+            // What is closing before it writes has seen everything.
+            let is_closing = self.is_closing();
+            // Logged there, and what was not written is tried again.
+            let _ = self.flush().await;
+            if is_closing {
+                return;
+            }
+        }
+    }
+
+    /// Ends [`run`](Self::run) when it has tried to write what is waiting.
+    pub(super) fn close(&self) {
+        self.is_closing.store(true, Ordering::Release);
+        self.woken.notify_one();
+        self.urgent.notify_one();
+    }
+
+    /// Writes what is waiting now.
+    pub(super) async fn flush(&self) -> Result<(), StoreError> {
+        let mut is_failing = self.outage.lock().await;
+        let batches = self.noted().waiting.len().div_ceil(BATCH);
+        for _ in 0..batches {
+            let batch: Vec<(TokenId, LastUse)> = {
+                let noted = self.noted();
+                noted.waiting.iter().take(BATCH).map(|(id, used)| (*id, used.clone())).collect()
+            };
+            let written = match timeout(WRITE_LIMIT, self.store.record_uses(&batch)).await {
+                Ok(written) => written,
+                Err(elapsed) => Err(StoreError::unavailable(elapsed)),
+            };
+            match written {
+                Ok(()) => {
+                    self.noted().remove(&batch);
+                    if mem::take(&mut *is_failing) {
+                        tracing::info!("the uses of tokens are noted again");
+                    }
+                }
+                Err(error) => {
+                    // Once, and not at every attempt.
+                    if !mem::replace(&mut *is_failing, true) {
+                        tracing::warn!(cause = %chain(&error), "the uses of tokens are not noted");
+                    }
+                    if !matches!(error, StoreError::Unavailable(_)) {
+                        // Trying again would not help, and would keep others from being written.
+                        self.noted().remove(&batch);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_closing(&self) -> bool {
+        self.is_closing.load(Ordering::Acquire)
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        // Nothing that runs under the lock panics half-way through a change.
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Noted {
+    /// Whether the token may be noted, or from when on.
+    fn may_note(&mut self, id: &TokenId, now: Monotonic) -> Result<(), Monotonic> {
+        if self.rotates_at.is_none_or(|at| at <= now) {
+            self.older = mem::take(&mut self.younger);
+            self.rotates_at = Some(now.saturating_add(MINUTE));
+        }
+        match self.younger.get(id).or_else(|| self.older.get(id)) {
+            Some(again) if now < *again => Err(*again),
+            _ => Ok(()),
+        }
+    }
+
+    /// Forgets what was written, but not what was noted meanwhile.
+    fn remove(&mut self, batch: &[(TokenId, LastUse)]) {
+        for (id, written) in batch {
+            if self.waiting.get(id) == Some(written) {
+                self.waiting.remove(id);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Uses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Uses").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+/// The text of a `User-Agent`, to be shown to people: cut, and without what is no character to show.
+fn agent_text(value: &HeaderValue) -> Option<String> {
+    let text = String::from_utf8_lossy(value.as_bytes());
+    let shown = text.chars().filter(|char| !char.is_control()).take(MAX_AGENT);
+    let shown = shown.collect::<String>();
+    (!shown.trim().is_empty()).then_some(shown)
+}
+
+/// How often a token's use is noted at most.
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// For how long uses come together before they are written, so that a page that is loaded right
+/// after a use shows it, and a busy service writes once a second.
+const GATHER: Duration = Duration::from_secs(1);
+
+/// How long writing a batch may take.
+const WRITE_LIMIT: Duration = Duration::from_secs(5);
+
+/// How many uses are written in one transaction, so that no other writer waits for long.
+const BATCH: usize = 500;
+
+/// So many uses are written at once.
+const ENOUGH: usize = 1_000;
+
+/// How many uses wait at most: with addresses and agents, 8 MB.
+const MAX_WAITING: usize = 8 * 1024;
+
+/// Of how many tokens a generation knows when they were noted: with both, 8 MB.
+const MAX_NOTED: usize = 64 * 1024;
+
+/// How many characters of a `User-Agent` are kept.
+const MAX_AGENT: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::MemoryStore;
+
+    const AT: Timestamp = Timestamp::from_seconds(1_750_000_000);
+    const NOBODY: Origin = Origin { address: None, agent: None };
+
+    fn uses() -> Uses {
+        Uses::new(Arc::new(MemoryStore::default()))
+    }
+
+    fn id(number: usize) -> TokenId {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&number.to_le_bytes());
+        TokenId::from_bytes(bytes)
+    }
+
+    fn second(number: u64) -> Monotonic {
+        Monotonic::from_nanos(0).saturating_add(Duration::from_secs(number))
+    }
+
+    fn agent(bytes: &[u8]) -> Option<String> {
+        agent_text(&HeaderValue::from_bytes(bytes).unwrap())
+    }
+
+    #[test]
+    fn an_agent_is_cut_and_has_no_control_characters() {
+        assert_eq!(agent(b"curl/8.5.0").as_deref(), Some("curl/8.5.0"));
+        assert_eq!(agent(b"a\tb\xc2\x9bc").as_deref(), Some("abc"));
+        assert_eq!(agent("ü".repeat(5_000).as_bytes()), Some("ü".repeat(200)));
+        assert_eq!(agent(b"a\xff").as_deref(), Some("a\u{fffd}"));
+        for empty in [b"" as &[u8], b" ", b"\t"] {
+            assert_eq!(agent(empty), None);
+        }
+    }
+
+    #[test]
+    fn an_address_of_version_4_is_written_as_one() {
+        let origin = |address: &str| Origin { address: address.parse().ok(), agent: None };
+        for (address, text) in [("::ffff:192.0.2.7", "192.0.2.7"), ("2001:db8::1", "2001:db8::1")] {
+            assert_eq!(origin(address).used_at(AT).address.as_deref(), Some(text));
+        }
+    }
+
+    #[test]
+    fn a_token_is_noted_once_a_minute_whenever_the_generations_change() {
+        for first in [0, 1, 30, 59, 60, 61, 119] {
+            let uses = uses();
+            uses.note(id(0), &NOBODY, AT, second(0));
+            let again = uses.note(id(1), &NOBODY, AT, second(first));
+            assert_eq!(again, second(first + 60));
+            for later in 1..60 {
+                assert_eq!(uses.note(id(1), &NOBODY, AT, second(first + later)), again);
+            }
+            let again = uses.note(id(1), &NOBODY, AT, second(first + 60));
+            assert_eq!(again, second(first + 120), "{first}");
+        }
+    }
+
+    #[test]
+    fn no_more_is_kept_than_there_is_room_for() {
+        let uses = uses();
+        for number in 0..MAX_NOTED * 3 {
+            uses.note(id(number), &NOBODY, AT, second(0));
+            if number % MAX_WAITING == 0 {
+                uses.noted().waiting.clear();
+            }
+        }
+        assert_eq!(uses.noted().younger.len(), MAX_NOTED);
+        let waiting = uses.noted().waiting.len();
+        assert!(waiting <= MAX_WAITING, "{waiting}");
+        // A minute later there is room again, and another minute later the memory of the first.
+        for (at, known) in [(60, 1), (120, 1)] {
+            uses.note(id(0), &NOBODY, AT, second(at));
+            assert_eq!(uses.noted().younger.len(), known);
+        }
+        assert_eq!(uses.noted().older.len(), 1);
+    }
+}
