@@ -12,6 +12,12 @@
 //! 5. Else its signature, claims and times are judged, then the store is asked for its record and
 //!    for revocation rules, and the directory for its actor.
 //! 6. What the actor may do is taken from the policies in force.
+//! 7. That the token was used is noted, at most once a minute, and written later, beside the requests.
+//!
+//! Before 3, and where there is no Bearer token, the [`CredentialAuthenticator`]s of the chain are
+//! asked. One that finds the text of a session, such as in a cookie, hands it over
+//! ([`Attempt::SessionToken`]), and it is judged in the same way; what is remembered as a session is
+//! no answer for the header, nor the other way.
 //!
 //! A refusal is an answer and never an error; see [`rejection`](crate::rejection) for which.
 //!
@@ -55,6 +61,10 @@
 //! * An outage of the store is a 503 and never a 401. What was verified before is still an answer
 //!   until the change feed is stale, which it is after the revocation bound.
 //! * Behind a router that strips a prefix from paths, excluded paths are seen without that prefix.
+//! * The address that is noted with a use is that of [`ClientAddress`], which the server puts into the
+//!   request. No header is believed.
+//! * A service that ends loses the uses of its last second, unless it calls
+//!   [`Authenticator::flush_uses`] before its runtime is gone.
 //! * The layer does not see what a proxy in front of it does: it must pass `Authorization` on as it
 //!   is.
 

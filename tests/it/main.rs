@@ -16,6 +16,7 @@ mod bad_input;
 #[cfg(feature = "graphql")]
 mod graphql;
 mod hyper;
+mod last_use;
 mod lineage;
 mod policy;
 mod remember;
@@ -25,6 +26,7 @@ mod rest;
 #[cfg(feature = "sqlite")]
 mod revocation;
 mod secrets;
+mod session_token;
 mod store;
 mod support;
 mod token_service;
