@@ -26,7 +26,7 @@ use tower_pat::{
     clock::Timestamp,
     store::SqliteStore,
     token::{AccessTokenDuration, RevocationRule, RuleScope, TokenType},
-    token_service::{MintRequest, TokenFilter, TokenQuery, TokenStore},
+    token_service::{MintRequest, TokenFilter, TokenQuery, TokenSort, TokenStore},
 };
 use tracing::{
     Event, Subscriber,
@@ -36,6 +36,9 @@ use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt};
 
 /// Rows and total together, for which the rows alone have 20 ms, and with the total 50.
 const LIST_BUDGET: Duration = Duration::from_millis(20);
+
+/// The same of what is over, is not, or soon will be, in any order.
+const STATUS_BUDGET: Duration = Duration::from_millis(50);
 
 /// A thousand new tokens, one by one, each flushed to the disk.
 const MINT_BUDGET: Duration = Duration::from_secs(5);
@@ -74,6 +77,7 @@ async fn measure(tokens: u32) -> Result<bool, Box<dyn Error>> {
 
     let store = SqliteStore::open(&path).await?;
     let mut within = lists(&store, "").await?;
+    within &= statuses(&store).await?;
     plans(&store, &statements, &path).await?;
     for number in 0..1_000 {
         add_rule(&store, RuleScope::Actor(user(&format!("gone{number}"))?), i64::MAX).await?;
@@ -96,11 +100,11 @@ async fn fill(path: &Path, tokens: u32) -> Result<(), Box<dyn Error>> {
         format!(
             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
              INSERT INTO tokens (
-                 id, name, owner, actor, created_at, expires_at, token_type, key_id
+                 id, name, owner, actor, created_at, expires_at, token_type, key_id, last_used_at
              )
-             SELECT randomblob(32), 'token ' || i, {owner}, {actor}, {FIRST} + i,
-                 iif(i % 3 = 0, NULL, {FIRST} + (i % 5000) * 86400000), 'PERSONAL',
-                 '0123456789abcdef'
+             SELECT randomblob(32), 'token ' || (i * 7919 % 1000003), {owner}, {actor}, {FIRST} + i,
+                 iif(i % 3 = 0, NULL, {FIRST} + i * 2654435761 % {KEPT}), 'PERSONAL',
+                 '0123456789abcdef', iif(i % 4 = 0, NULL, {FIRST} + i * 40503 % {MONTH})
              FROM n;"
         )
     };
@@ -125,6 +129,11 @@ async fn fill(path: &Path, tokens: u32) -> Result<(), Box<dyn Error>> {
 
 /// When the first token was made.
 const FIRST: i64 = 1_750_000_000_000;
+
+/// How long a token is there at most: a year, and a month in which it is over.
+const KEPT: i64 = 395 * DAY;
+const MONTH: i64 = 30 * DAY;
+const DAY: i64 = 86_400_000;
 
 async fn add_rule(
     store: &SqliteStore,
@@ -174,6 +183,59 @@ async fn lists(store: &SqliteStore, when: &str) -> Result<bool, Box<dyn Error>> 
     Ok(within)
 }
 
+/// Every order of what is over, is not, and soon will be: the slowest of them.
+async fn statuses(store: &SqliteStore) -> Result<bool, Box<dyn Error>> {
+    println!("\nrows and total by status, in the slowest of all orders");
+    let mut within = true;
+    for (whose, query) in queries()? {
+        for (what, filters) in by_end() {
+            let query = filters.into_iter().fold(query.clone(), TokenQuery::filter);
+            for page in [1, 1_000] {
+                let (mut slowest, mut order, mut total) = (Duration::ZERO, String::new(), 0);
+                for sort in SORTS {
+                    for query in [query.clone().ascending(sort), query.clone().descending(sort)] {
+                        let query = query.page((page - 1) * PAGE, PAGE);
+                        let mut best = Duration::MAX;
+                        for _ in 0..3 {
+                            let begun = Instant::now();
+                            total = store.list(&query).await?.total;
+                            best = best.min(begun.elapsed());
+                        }
+                        if best > slowest {
+                            let turned = if query.descending { "descending" } else { "ascending" };
+                            (slowest, order) = (best, format!("{sort:?}, {turned}"));
+                        }
+                    }
+                }
+                let over = if slowest > STATUS_BUDGET { "  over 50 ms" } else { "" };
+                within &= slowest <= STATUS_BUDGET;
+                let milliseconds = slowest.as_secs_f64() * 1e3;
+                println!(
+                    "{whose:>16}, {what:<8}  page {page:>5}  {milliseconds:>8.2} ms  of {total} \
+                     ({order}){over}"
+                );
+            }
+        }
+    }
+    Ok(within)
+}
+
+const SORTS: [TokenSort; 4] =
+    [TokenSort::ExpiresAt, TokenSort::CreatedAt, TokenSort::Name, TokenSort::LastUsedAt];
+
+/// A month on, when some of the tokens are over.
+fn by_end() -> [(&'static str, Vec<TokenFilter>); 4] {
+    let over = |at: i64| TokenFilter::over(Timestamp::from_millis(at));
+    let now = FIRST + MONTH;
+    let not_over = || TokenFilter::Not(Box::new(over(now)));
+    [
+        ("any", vec![]),
+        ("active", vec![not_over()]),
+        ("expired", vec![over(now)]),
+        ("expiring", vec![not_over(), over(now + 7 * DAY)]),
+    ]
+}
+
 /// What SQLite says of how it goes about each statement.
 async fn plans(
     store: &SqliteStore,
@@ -182,7 +244,15 @@ async fn plans(
 ) -> Result<(), Box<dyn Error>> {
     let options = SqliteConnectOptions::new().filename(path);
     let mut connection = SqliteConnection::connect_with(&options).await?;
+    let mut asked = queries()?.to_vec();
     for (name, query) in queries()? {
+        let [_, _, (_, expired), _] = by_end();
+        let query = expired.into_iter().fold(query, TokenQuery::filter);
+        for sort in SORTS {
+            asked.push((name, query.clone().descending(sort)));
+        }
+    }
+    for (name, query) in asked {
         statements.start();
         store.list(&query).await?;
         for statement in statements.take() {

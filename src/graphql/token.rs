@@ -13,7 +13,7 @@ use super::{
 use crate::{
     access::{Access, AccessError, Caller, CreateToken, TokensOf},
     actor::Urn,
-    token::{Lifetime, TokenId, TokenRecord, TokenStatus, TokenType},
+    token::{LastUse, Lifetime, TokenId, TokenRecord, TokenStatus, TokenType},
     token_service::{MintedToken, TokenQuery},
 };
 
@@ -50,7 +50,7 @@ impl TokenQueries {
         let access = ctx.data::<Access>()?;
         let page = Page::of(input.start, input.count)?;
         let mut query = TokenQuery::default().page(page.start, page.count);
-        query.filters = token_filter::filters(input.filters.unwrap_or_default())?;
+        query.filters = token_filter::filters(input.filters.unwrap_or_default(), access.now())?;
         if let Some(sort) = input.sort {
             query = token_filter::sorted(query, &sort)?;
         }
@@ -172,9 +172,13 @@ pub(super) struct ListAccessTokenInput {
     /// How many to return at most. Default 20, at most 1000.
     count: Option<i32>,
     /// What must all hold of the tokens, by these fields: `id`, `name`, `description`, `actorUrn`,
-    /// `ownerUrn`, and in milliseconds since the Unix epoch `createdAt` and `expiresAt`.
+    /// `ownerUrn`, `ownerOrActorUrn` for either of these two, `query` for what is somewhere in name
+    /// or description (`CONTAIN`), `status` (`ACTIVE` or `EXPIRED`, by the clock of the server), and
+    /// in milliseconds since the Unix epoch `createdAt` and `expiresAt`.
     filters: Option<Vec<FacetFilterInput>>,
-    /// By what they are sorted: `expiresAt`, `createdAt` or `name`. Default the latest expiry first.
+    /// By what they are sorted: `expiresAt`, where never is later than every date, `createdAt`,
+    /// `name`, or `lastUsedAt`, where never is earlier than every date. Default the latest expiry
+    /// first.
     sort: Option<SortCriterion>,
 }
 
@@ -287,6 +291,10 @@ impl AccessTokenMetadata {
         };
         Self { record: Box::new(record), status }
     }
+
+    fn last_used(&self) -> Option<&LastUse> {
+        self.record.last_used.as_ref()
+    }
 }
 
 /// What is stored of an access token: everything but its text.
@@ -345,7 +353,23 @@ impl AccessTokenMetadata {
 
     /// When it expires, in milliseconds since the Unix epoch; null for never.
     async fn expires_at(&self) -> Option<Long> {
-        self.record.expires_at.map(Long::from)
+        self.record.ends_at().map(Long::from)
+    }
+
+    /// When it was used last, in milliseconds since the Unix epoch, within a minute; null if that is
+    /// not known.
+    async fn last_used_at(&self) -> Option<Long> {
+        self.last_used().map(|last_use| last_use.at.into())
+    }
+
+    /// From which address it was used last; null if that is not known.
+    async fn last_used_address(&self) -> Option<&str> {
+        self.last_used()?.address.as_deref()
+    }
+
+    /// By which program it was used last (`User-Agent`); null if that is not known.
+    async fn last_used_agent(&self) -> Option<&str> {
+        self.last_used()?.agent.as_deref()
     }
 
     /// What has become of it.

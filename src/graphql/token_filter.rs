@@ -19,18 +19,21 @@ use crate::{
 const MOST_FILTERS: usize = 20;
 const MOST_VALUES: usize = 500;
 
-/// What must all hold, one for each of the client's.
-pub(super) fn filters(facets: Vec<FacetFilterInput>) -> Result<Vec<TokenFilter>, BadRequest> {
+/// What must all hold at the time `now`, one for each of the client's.
+pub(super) fn filters(
+    facets: Vec<FacetFilterInput>,
+    now: Timestamp,
+) -> Result<Vec<TokenFilter>, BadRequest> {
     let values: usize = facets.iter().map(|facet| facet.values.as_ref().map_or(1, Vec::len)).sum();
     if facets.len() > MOST_FILTERS || values > MOST_VALUES {
         return Err(BadRequest::new(format!(
             "a list has at most {MOST_FILTERS} filters, with at most {MOST_VALUES} values"
         )));
     }
-    facets.into_iter().map(filter).collect()
+    facets.into_iter().map(|facet| filter(facet, now)).collect()
 }
 
-fn filter(facet: FacetFilterInput) -> Result<TokenFilter, BadRequest> {
+fn filter(facet: FacetFilterInput, now: Timestamp) -> Result<TokenFilter, BadRequest> {
     // DataHub's search index has a field of this name beside each text.
     let name = facet.field.strip_suffix(".keyword").unwrap_or(&facet.field);
     let field = Field::named(name).ok_or_else(|| {
@@ -45,7 +48,7 @@ fn filter(facet: FacetFilterInput) -> Result<TokenFilter, BadRequest> {
     let values = facet.values.or_else(|| facet.value.map(|value| vec![value]));
     let filter = match (condition, values) {
         (FilterOperator::Exists, _) => field.exists(),
-        (_, Some(values)) => field.filter(name, condition, values)?,
+        (_, Some(values)) => field.filter(name, condition, values, now)?,
         (_, None) => {
             return Err(BadRequest::new(format!("the filter by {name} has no values")));
         }
@@ -58,17 +61,26 @@ fn filter(facet: FacetFilterInput) -> Result<TokenFilter, BadRequest> {
 enum Field {
     Id,
     Urn(TokenTextField),
+    /// Who made it, or who it acts as.
+    EitherUrn,
     Text(TokenTextField),
+    /// Name or description.
+    Query,
     Time(TokenTimeField),
+    /// Whether it is over.
+    Status,
 }
 
 impl Field {
-    const ALL: [(&str, Self); 7] = [
+    const ALL: [(&str, Self); 10] = [
         ("id", Self::Id),
         ("name", Self::Text(TokenTextField::Name)),
         ("description", Self::Text(TokenTextField::Description)),
         ("actorUrn", Self::Urn(TokenTextField::Actor)),
         ("ownerUrn", Self::Urn(TokenTextField::Owner)),
+        ("ownerOrActorUrn", Self::EitherUrn),
+        ("query", Self::Query),
+        ("status", Self::Status),
         ("createdAt", Self::Time(TokenTimeField::CreatedAt)),
         ("expiresAt", Self::Time(TokenTimeField::ExpiresAt)),
     ];
@@ -91,6 +103,7 @@ impl Field {
         name: &str,
         condition: FilterOperator,
         values: Vec<String>,
+        now: Timestamp,
     ) -> Result<TokenFilter, BadRequest> {
         use FilterOperator as Op;
 
@@ -109,6 +122,31 @@ impl Field {
                     _ => TokenFilter::Actor(urns),
                 })
             }
+            Self::EitherUrn => match condition {
+                Op::Equal | Op::In => {
+                    let urns = urns(name, &values)?;
+                    Ok(TokenFilter::AnyOf(vec![
+                        TokenFilter::Owner(urns.clone()),
+                        TokenFilter::Actor(urns),
+                    ]))
+                }
+                _ => Err(unfit()),
+            },
+            Self::Query => match condition {
+                Op::Contain => Ok(any(values.into_iter().flat_map(|value| {
+                    [TokenTextField::Name, TokenTextField::Description]
+                        .map(|field| TokenFilter::text(field, TextTest::Contains, value.clone()))
+                }))),
+                _ => Err(unfit()),
+            },
+            Self::Status => match condition {
+                Op::Equal | Op::In => {
+                    let statuses: Vec<_> =
+                        values.iter().map(|value| status(value, now)).collect::<Result<_, _>>()?;
+                    Ok(any(statuses.into_iter()))
+                }
+                _ => Err(unfit()),
+            },
             Self::Text(field) | Self::Urn(field) => {
                 let test = match condition {
                     Op::Equal | Op::In => TextTest::Equals,
@@ -161,6 +199,18 @@ fn urns(name: &str, values: &[String]) -> Result<Vec<Urn>, BadRequest> {
     values.iter().map(urn).collect()
 }
 
+/// What is so by the clock of the server. What was revoked is in no list.
+fn status(value: &str, now: Timestamp) -> Result<TokenFilter, BadRequest> {
+    match value {
+        "ACTIVE" => Ok(TokenFilter::Not(Box::new(TokenFilter::over(now)))),
+        "EXPIRED" => Ok(TokenFilter::over(now)),
+        other => Err(BadRequest::new(format!(
+            "status is compared with ACTIVE and EXPIRED, and not with {:?}",
+            excerpt(other)
+        ))),
+    }
+}
+
 fn time(name: &str, value: &str) -> Result<Timestamp, BadRequest> {
     value.parse().map(Timestamp::from_millis).map_err(|_| {
         BadRequest::new(format!("{name} is compared with milliseconds since the Unix epoch"))
@@ -173,9 +223,11 @@ pub(super) fn sorted(query: TokenQuery, by: &SortCriterion) -> Result<TokenQuery
         "expiresAt" => TokenSort::ExpiresAt,
         "createdAt" => TokenSort::CreatedAt,
         "name" => TokenSort::Name,
+        "lastUsedAt" => TokenSort::LastUsedAt,
         other => {
             return Err(BadRequest::new(format!(
-                "access tokens are not sorted by {:?}, but by one of expiresAt, createdAt, name",
+                "access tokens are not sorted by {:?}, but by one of expiresAt, createdAt, name, \
+                 lastUsedAt",
                 excerpt(other)
             )));
         }
@@ -207,8 +259,10 @@ mod tests {
     }
 
     fn one(facet: FacetFilterInput) -> Result<TokenFilter, String> {
-        filters(vec![facet]).map(|mut filters| filters.remove(0)).map_err(|error| error.0)
+        filters(vec![facet], NOW).map(|mut filters| filters.remove(0)).map_err(|error| error.0)
     }
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000);
 
     fn alice() -> Urn {
         Urn::corpuser("alice").unwrap()
@@ -265,6 +319,9 @@ mod tests {
             ("description", "x"),
             ("actorUrn", "urn:li:corpuser:alice"),
             ("ownerUrn", "urn:li:corpuser:alice"),
+            ("ownerOrActorUrn", "urn:li:corpuser:alice"),
+            ("query", "x"),
+            ("status", "ACTIVE"),
             ("createdAt", "7"),
             ("expiresAt", "7"),
         ]
@@ -287,6 +344,9 @@ mod tests {
             ("description", "+++++----++---"),
             ("actorUrn", "+++++----++---"),
             ("ownerUrn", "+++++----++---"),
+            ("ownerOrActorUrn", "-+-++---------"),
+            ("query", "+---+---------"),
+            ("status", "-+-++---------"),
             ("createdAt", "-++++++++-----"),
             ("expiresAt", "-++++++++-----"),
         ]
@@ -321,6 +381,30 @@ mod tests {
     }
 
     #[test]
+    fn a_status_is_of_the_moment() {
+        let one = |values: &[&str], negated| {
+            let facet = FacetFilterInput { negated, ..facet("status", None, values) };
+            one(facet).unwrap()
+        };
+        let over = || TokenFilter::EndsBefore(Timestamp::from_millis(1_001));
+        let active = || TokenFilter::Not(Box::new(over()));
+        assert_eq!(one(&["EXPIRED"], None), over());
+        assert_eq!(one(&["ACTIVE"], Some(false)), active());
+        assert_eq!(one(&["ACTIVE"], Some(true)), TokenFilter::Not(Box::new(active())));
+        assert_eq!(one(&["ACTIVE", "EXPIRED"], None), TokenFilter::AnyOf(vec![active(), over()]));
+    }
+
+    #[test]
+    fn a_query_looks_into_names_and_descriptions() {
+        let looked = one(facet("query", Some(FilterOperator::Contain), &["a"]));
+        let in_field = |field| TokenFilter::text(field, TextTest::Contains, "a");
+        let either = [TokenTextField::Name, TokenTextField::Description].map(in_field);
+        assert_eq!(looked, Ok(TokenFilter::AnyOf(either.into())));
+        let told = one(facet("query", None, &["a"])).unwrap_err();
+        assert_eq!(told, "query is not compared by EQUAL");
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused() {
         for (field, value) in [
             ("", "x"),
@@ -330,6 +414,10 @@ mod tests {
             ("ownerUrn", "alice"),
             ("ownerUrn", "' OR 1=1 --"),
             ("actorUrn", ""),
+            ("ownerOrActorUrn", "alice"),
+            ("query", "x"),
+            ("status", "REVOKED"),
+            ("status", "active"),
             ("id", "x"),
             ("createdAt", "yesterday"),
             ("createdAt", "1e3"),
@@ -340,7 +428,7 @@ mod tests {
         let without = FacetFilterInput { field: "name".to_owned(), ..FacetFilterInput::default() };
         assert_eq!(one(without).unwrap_err(), "the filter by name has no values");
         let many = vec![facet("name", None, &["a"]); MOST_FILTERS + 1];
-        assert!(filters(many).is_err());
+        assert!(filters(many, NOW).is_err());
         assert!(one(facet("name", None, &["a"; MOST_VALUES + 1])).is_err());
         assert!(one(facet("name", None, &["a"; MOST_VALUES])).is_ok());
     }
@@ -355,6 +443,8 @@ mod tests {
         assert_eq!((query.sort, query.descending), (TokenSort::Name, false));
         let query = by("createdAt", SortOrder::Descending).unwrap();
         assert_eq!((query.sort, query.descending), (TokenSort::CreatedAt, true));
+        let query = by("lastUsedAt", SortOrder::Descending).unwrap();
+        assert_eq!((query.sort, query.descending), (TokenSort::LastUsedAt, true));
         assert!(by("expiresAt", SortOrder::Descending).is_ok());
         assert!(by("id; DROP TABLE tokens", SortOrder::Descending).is_err());
     }

@@ -1,6 +1,6 @@
 //! Tokens as JSON, and the questions about them.
 
-use std::{borrow::Cow, str::FromStr, time::Duration};
+use std::{borrow::Cow, str::FromStr};
 
 use form_urlencoded::parse;
 use serde::{Deserialize, Serialize};
@@ -74,10 +74,14 @@ pub(super) struct Token<'a> {
     expires_at: Option<i64>,
     status: &'static str,
     created_via: Option<&'a str>,
+    last_used_at: Option<i64>,
+    last_used_address: Option<&'a str>,
+    last_used_agent: Option<&'a str>,
 }
 
 impl<'a> Token<'a> {
     pub(super) fn new(record: &'a TokenRecord, now: Timestamp) -> Self {
+        let last_used = record.last_used.as_ref();
         Self {
             id: record.id,
             urn: record.id.urn(),
@@ -94,6 +98,9 @@ impl<'a> Token<'a> {
                 TokenStatus::Revoked(_) => "REVOKED",
             },
             created_via: record.created_via.as_deref(),
+            last_used_at: last_used.map(|last_use| last_use.at.as_millis()),
+            last_used_address: last_used.and_then(|last_use| last_use.address.as_deref()),
+            last_used_agent: last_used.and_then(|last_use| last_use.agent.as_deref()),
         }
     }
 }
@@ -154,8 +161,7 @@ pub(super) fn query(text: &str, caller: &Urn, now: Timestamp) -> Result<TokenQue
     if let Some(name) = value("name") {
         query = query.filter(TokenFilter::text(TokenTextField::Name, TextTest::Contains, name));
     }
-    // Over from the millisecond on at which it ends.
-    let over = TokenFilter::EndsBefore(now.saturating_add(Duration::from_millis(1)));
+    let over = TokenFilter::over(now);
     query = match value("status") {
         None => query,
         Some("ACTIVE") => query.filter(TokenFilter::Not(Box::new(over))),
@@ -166,7 +172,8 @@ pub(super) fn query(text: &str, caller: &Urn, now: Timestamp) -> Result<TokenQue
         None | Some("expiresAt") => TokenSort::ExpiresAt,
         Some("createdAt") => TokenSort::CreatedAt,
         Some("name") => TokenSort::Name,
-        Some(_) => return Err(bad_request("sort is expiresAt, createdAt or name")),
+        Some("lastUsedAt") => TokenSort::LastUsedAt,
+        Some(_) => return Err(bad_request("sort is expiresAt, createdAt, name or lastUsedAt")),
     };
     match value("order") {
         None | Some("desc") => Ok(query.descending(sort)),

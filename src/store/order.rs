@@ -3,20 +3,28 @@
 use std::cmp::Ordering;
 
 use crate::{
+    clock::Timestamp,
     token::TokenRecord,
     token_service::{TokenQuery, TokenSort},
 };
 
-/// How two tokens stand in the list of `query`. Equal ones are in the order of their ids, also if
-/// the order is turned round.
+/// How two tokens stand in the list of `query`. Equal ones are in the order of their ids. If the order
+/// is turned round, so is that.
 pub(super) fn compare(query: &TokenQuery, a: &TokenRecord, b: &TokenRecord) -> Ordering {
     let order = match query.sort {
         TokenSort::ExpiresAt => {
-            (a.expires_at.is_none(), a.expires_at).cmp(&(b.expires_at.is_none(), b.expires_at))
+            let (a, b) = (a.ends_at(), b.ends_at());
+            (a.is_none(), a).cmp(&(b.is_none(), b))
         }
         TokenSort::CreatedAt => a.created_at.cmp(&b.created_at),
         TokenSort::Name => a.name.cmp(&b.name),
+        TokenSort::LastUsedAt => last_use(a).cmp(&last_use(b)),
     };
-    let order = if query.descending { order.reverse() } else { order };
-    order.then(a.id.cmp(&b.id))
+    let order = order.then(a.id.cmp(&b.id));
+    if query.descending { order.reverse() } else { order }
+}
+
+/// Nothing is less than everything else.
+fn last_use(record: &TokenRecord) -> Option<Timestamp> {
+    record.last_used.as_ref().map(|last_use| last_use.at)
 }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use crate::{
     actor::Urn,
     clock::Timestamp,
@@ -85,7 +87,7 @@ pub enum TextTest {
 pub enum TokenTimeField {
     /// When it was made.
     CreatedAt,
-    /// When it expires, if it does.
+    /// When it is over, if it ever is: its expiry, or the earlier `valid_until`.
     ExpiresAt,
 }
 
@@ -109,7 +111,7 @@ pub enum TimeTest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TokenOptional {
-    /// An expiry.
+    /// An end: an expiry, or a `valid_until`.
     ExpiresAt,
     /// A description, also an empty one.
     Description,
@@ -128,6 +130,13 @@ impl TokenFilter {
         Self::Time { field, test, at }
     }
 
+    /// The condition that the token is over at the time `now`: from the millisecond on at which it
+    /// ends, as [`TokenRecord::status`] says it.
+    #[must_use]
+    pub fn over(now: Timestamp) -> Self {
+        Self::EndsBefore(now.saturating_add(Duration::from_millis(1)))
+    }
+
     /// Whether the condition holds: what every store's own implementation must agree with.
     #[must_use]
     pub fn matches(&self, record: &TokenRecord) -> bool {
@@ -141,7 +150,7 @@ impl TokenFilter {
             Self::Time { field, test, at } => {
                 field.of(record).is_some_and(|time| test.holds(time, *at))
             }
-            Self::Has(TokenOptional::ExpiresAt) => record.expires_at.is_some(),
+            Self::Has(TokenOptional::ExpiresAt) => record.ends_at().is_some(),
             Self::Has(TokenOptional::Description) => record.description.is_some(),
             Self::EndsBefore(at) => record.ends_at().is_some_and(|end| end < *at),
             Self::Not(filter) => !filter.matches(record),
@@ -181,7 +190,7 @@ impl TokenTimeField {
     fn of(self, record: &TokenRecord) -> Option<Timestamp> {
         match self {
             Self::CreatedAt => Some(record.created_at),
-            Self::ExpiresAt => record.expires_at,
+            Self::ExpiresAt => record.ends_at(),
         }
     }
 }

@@ -66,12 +66,15 @@ impl TokenQuery {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TokenSort {
-    /// `expires_at`; "never" is later than every date.
+    /// When it is over: `expires_at` or the earlier `valid_until`. "Never" is later than every date.
     ExpiresAt,
     /// `created_at`.
     CreatedAt,
     /// The bytes of the name.
     Name,
+    /// When it was used last. "Never" is earlier than every date, so that these come last in
+    /// descending order.
+    LastUsedAt,
 }
 
 /// A page of a list.

@@ -170,7 +170,11 @@ pub trait TokenStore: TokenLookup + TokenUses {
 
     /// One page of the tokens that were not revoked, neither by themselves nor by a rule that
     /// [covers](RevocationRule::covers) them, filtered and sorted by the store. Equal tokens
-    /// are in the order of their ids, so that pages do not overlap.
+    /// are in the order of their ids, which is turned round with the list, so that pages do not
+    /// overlap and the one order is the other read from its end.
+    ///
+    /// Tokens of type SESSION are in no list and no total, whatever is asked for. They are found by
+    /// their id.
     ///
     /// # Errors
     ///
@@ -180,7 +184,10 @@ pub trait TokenStore: TokenLookup + TokenUses {
     /// Deletes what need not be kept at the time `now`, and returns how many tokens that were.
     ///
     /// Before it deletes a revoked token, what was made with that is marked as revoked, or it would
-    /// be good again.
+    /// be good again. What a rule [covers](RevocationRule::covers) becomes a tombstone: it is marked
+    /// as revoked by `rule.by`, as of `rule.issued_before`, by the rule that reaches furthest, in
+    /// small transactions and without announcing it, since nothing that counts changes. Then lists
+    /// need not look for it any more, and it is kept as long as what was revoked by itself.
     ///
     /// # Errors
     ///

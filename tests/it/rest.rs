@@ -10,10 +10,12 @@ use tower_pat::{
     Privilege,
     access::Access,
     actor::DirectoryStore,
+    clock::Timestamp,
     config::ConfigBuilder,
     policy::{PolicyStore, default_policies},
     rest::{OPENAPI, RestService},
-    token::TokenType,
+    token::{LastUse, TokenId, TokenType},
+    token_service::TokenStore,
 };
 
 #[cfg(feature = "sqlite")]
@@ -213,6 +215,37 @@ async fn lists_hold_ones_own_unless_others_are_asked_for() {
     assert_eq!((&page["start"], &page["count"]), (&json!(1), &json!(2)));
     let names: Vec<_> = page["tokens"].as_array().unwrap().iter().map(|t| &t["name"]).collect();
     assert_eq!(names, ["a two", "from root"]);
+}
+
+/// An id as a segment of a path.
+fn path_of(id: &TokenId) -> String {
+    form_urlencoded::byte_serialize(id.to_string().as_bytes()).collect()
+}
+
+#[tokio::test]
+async fn a_token_is_shown_with_its_last_use_and_sorted_by_it() {
+    let api = Api::new().await;
+    let used = api.world.mint_for("alice").await;
+    let never = api.world.mint_for("alice").await;
+    let at = Timestamp::from_seconds(1_750_000_007);
+    let address = Some("192.0.2.7".to_owned());
+    let last_use = LastUse { at, address, agent: Some("curl/8".to_owned()) };
+    api.world.store.inner.record_uses(&[(used.record.id, last_use)]).await.unwrap();
+
+    let shown = api.get(&api.root, &format!("/tokens/{}", path_of(&used.record.id))).await.json();
+    let [when, address, agent] =
+        ["lastUsedAt", "lastUsedAddress", "lastUsedAgent"].map(|name| shown[name].clone());
+    assert_eq!(
+        (when, address, agent),
+        (json!(1_750_000_007_000_i64), json!("192.0.2.7"), json!("curl/8"))
+    );
+    let shown = api.get(&api.root, &format!("/tokens/{}", path_of(&never.record.id))).await.json();
+    assert_eq!(shown["lastUsedAt"], json!(null));
+
+    let page = api.get(&api.alice, "/tokens?sort=lastUsedAt&count=1").await.json();
+    assert_eq!(page["tokens"][0]["id"], used.record.id.to_string());
+    let page = api.get(&api.alice, "/tokens?sort=lastUsedAt&order=asc&start=2").await.json();
+    assert_eq!(page["tokens"][0]["id"], used.record.id.to_string());
 }
 
 #[tokio::test]

@@ -140,6 +140,7 @@ impl State {
     fn list(&self, query: &TokenQuery) -> TokenPage {
         let is_wanted = |record: &&TokenRecord| {
             record.revoked.is_none()
+                && record.token_type != Some(TokenType::Session)
                 && !self.rules.values().any(|rule| rule.covers(record))
                 && query.filters.iter().all(|filter| filter.matches(record))
         };
@@ -163,7 +164,20 @@ impl State {
         }
     }
 
+    /// Marks what a rule covers as revoked by the rule that reaches furthest.
+    fn mark_covered(&mut self) {
+        let good = self.tokens.values().filter(|record| record.revoked.is_none());
+        let covered: Vec<(TokenId, Revocation)> =
+            good.filter_map(|record| Some((record.id, self.revocation(record)?))).collect();
+        for (id, revocation) in covered {
+            if let Some(record) = self.tokens.get_mut(&id) {
+                record.revoked = Some(revocation);
+            }
+        }
+    }
+
     fn sweep(&mut self, now: Timestamp, retention: &Retention) -> u64 {
+        self.mark_covered();
         let before = self.tokens.len();
         self.tokens.retain(|_, record| !is_over(record, now, retention));
         self.parents = self.tokens.values().filter_map(|record| record.parent).collect();

@@ -21,30 +21,29 @@ pub(super) fn push_filter(sql: &mut QueryBuilder<Sqlite>, filter: &TokenFilter) 
             push_text(sql, text_column(*field), *test, value);
         }
         TokenFilter::Time { field, test, at } => {
-            let test = match test {
-                TimeTest::Before => " < ",
-                TimeTest::AtOrBefore => " <= ",
-                TimeTest::At => " = ",
-                TimeTest::AtOrAfter => " >= ",
-                TimeTest::After => " > ",
+            let (operator, is_later) = match test {
+                TimeTest::Before => (" < ", false),
+                TimeTest::AtOrBefore => (" <= ", false),
+                TimeTest::At => (" = ", false),
+                TimeTest::AtOrAfter => (" >= ", true),
+                TimeTest::After => (" > ", true),
             };
-            let (column, is_null) = match field {
+            let (column, close) = match field {
                 TokenTimeField::CreatedAt => ("(created_at", ")"),
-                TokenTimeField::ExpiresAt => ("(ifnull(expires_at", ", 0))"),
+                // Never is no time that is later.
+                TokenTimeField::ExpiresAt if is_later => ("(ends_at < 9e999 AND ends_at", ")"),
+                TokenTimeField::ExpiresAt => ("(ends_at", ")"),
             };
-            sql.push(column).push(test).push_bind(at.as_millis()).push(is_null);
+            sql.push(column).push(operator).push_bind(at.as_millis()).push(close);
         }
         TokenFilter::Has(TokenOptional::ExpiresAt) => {
-            sql.push("(expires_at IS NOT NULL)");
+            sql.push("(ends_at < 9e999)");
         }
         TokenFilter::Has(TokenOptional::Description) => {
             sql.push("(description IS NOT NULL)");
         }
         TokenFilter::EndsBefore(at) => {
-            // `valid_until` is never later than `expires_at`.
-            sql.push("(ifnull(coalesce(valid_until, expires_at) < ")
-                .push_bind(at.as_millis())
-                .push(", 0))");
+            sql.push("(ends_at < ").push_bind(at.as_millis()).push(")");
         }
         TokenFilter::Not(filter) => {
             sql.push("(NOT ");

@@ -1,21 +1,29 @@
 //! Lists of tokens, quick also where there are very many.
 //!
-//! 1. Whose tokens are asked for decides the index ([`Selection`]). Each of these indexes is in the
-//!    default order and has nothing that was revoked, so that a page is read where it is, and what
-//!    is skipped is skipped in the index. What somebody owns or acts as is two such lists, merged.
-//! 2. How many there are is kept by triggers for each owner, actor, and pair of them.
-//! 3. What a rule covers is neither in the pages nor in the total. Usually it is nothing, which is
+//! 1. Whose tokens are asked for decides the index ([`Selection`]), and so does the order. Each of
+//!    these indexes has nothing that was revoked, and no sessions, so that a page is read where it
+//!    is, from either end, and what is skipped is skipped in the index. What somebody owns or acts as
+//!    is two such lists, merged.
+//! 2. When they are over is a range of the index in that order. In other orders it is looked at in
+//!    their indexes, too, unless it leaves so few tokens that sorting these is quicker.
+//! 3. How many there are is kept by triggers for each owner, actor, and pair of them, and so is in
+//!    which span of time they are over. Only within a span are they counted one by one.
+//! 4. What a rule covers is neither in the pages nor in the total. Usually it is nothing, which is
 //!    found by one look-up for each rule; else it is collected once.
 //!
 //! Only a query with other conditions is counted one by one.
 
+mod total;
+
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
+use self::total::{count, count_covered, kept, number, push_covered};
 use super::{
     error::unavailable,
     filter::push_filter,
     row,
     selection::{Selection, Whose},
+    span::{End, Span},
 };
 use crate::{
     backend::StoreError,
@@ -29,10 +37,12 @@ pub(super) async fn list(
     query: &TokenQuery,
 ) -> Result<TokenPage, StoreError> {
     let selection = Selection::of(query);
-    let covered = number(connection, count_covered(selection.whose)).await?;
+    if selection.ends.is_empty() {
+        return Ok(TokenPage { tokens: Vec::new(), total: 0 });
+    }
+    let covered = number(connection, count_covered(&selection)).await?;
     let total = if selection.rest.is_empty() {
-        let kept = number(connection, kept_count(selection.whose)).await?;
-        kept.saturating_sub(covered)
+        number(connection, kept(selection.whose, selection.ends)).await?.saturating_sub(covered)
     } else {
         number(connection, count(&selection, covered > 0)).await?
     };
@@ -40,36 +50,56 @@ pub(super) async fn list(
         // Skipping all there is would find nothing.
         return Ok(TokenPage { tokens: Vec::new(), total });
     }
-    let mut page = page(query, &selection, covered > 0);
+    let way = if query.sort == TokenSort::ExpiresAt || selection.ends == Span::ALL {
+        Way::InOrder
+    } else {
+        Way::of(query, total, number(connection, kept(selection.whose, Span::ALL)).await?)
+    };
+    let mut page = page(query, &selection, way, covered > 0);
     let rows = page.build().fetch_all(connection).await.map_err(unavailable)?;
     let mut tokens = rows.iter().map(row::token).collect::<Result<Vec<_>, _>>()?;
     tokens.sort_by(|a, b| compare(query, a, b));
     Ok(TokenPage { tokens, total })
 }
 
-async fn number(
-    connection: &mut SqliteConnection,
-    mut sql: QueryBuilder<Sqlite>,
-) -> Result<u64, StoreError> {
-    sql.build_query_scalar().fetch_one(connection).await.map_err(unavailable)
+/// How to come by a page of tokens that are over in some span, in an order that is another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Read all in their order until there are enough that are over then.
+    InOrder,
+    /// Find all that are over then, and sort them.
+    ByEnd,
 }
 
+impl Way {
+    /// The shorter one to a page of `total` tokens among `all`.
+    fn of(query: &TokenQuery, total: u64, all: u64) -> Self {
+        let wanted = u64::from(query.start).saturating_add(query.count.into()).min(total);
+        // As many are passed over for each that is found. One that is sorted is looked up in the
+        // table, which takes several times as long.
+        let read = u128::from(wanted) * u128::from(all) / u128::from(total.max(1));
+        if u128::from(total) * SORTING < read { Self::ByEnd } else { Self::InOrder }
+    }
+}
+
+/// What looking up and sorting a token costs, beside reading one in an index.
+const SORTING: u128 = 8;
+
 /// The rows of a page. Those of a merged one come in no order.
-fn page(query: &TokenQuery, selection: &Selection<'_>, with_rules: bool) -> QueryBuilder<Sqlite> {
+fn page(
+    query: &TokenQuery,
+    selection: &Selection<'_>,
+    way: Way,
+    with_rules: bool,
+) -> QueryBuilder<Sqlite> {
     let mut sql = QueryBuilder::new("SELECT * FROM tokens WHERE ");
+    let direction = if query.descending { " DESC" } else { "" };
     let parts = parts(selection.whose);
     if let [part] = parts.as_slice() {
-        push_part(&mut sql, part, selection, with_rules);
-        sql.push(match (query.sort, query.descending) {
-            (TokenSort::ExpiresAt, false) => " ORDER BY expires_at IS NULL, expires_at, id",
-            (TokenSort::ExpiresAt, true) => {
-                " ORDER BY expires_at IS NULL DESC, expires_at DESC, id"
-            }
-            (TokenSort::CreatedAt, false) => " ORDER BY created_at, id",
-            (TokenSort::CreatedAt, true) => " ORDER BY created_at DESC, id",
-            (TokenSort::Name, false) => " ORDER BY name, id",
-            (TokenSort::Name, true) => " ORDER BY name DESC, id",
-        });
+        push_part(&mut sql, part);
+        push_conditions(&mut sql, query, selection, way, with_rules);
+        sql.push(" ORDER BY ").push(key(query, way));
+        sql.push(direction).push(", id").push(direction);
         push_limit(&mut sql, query);
         return sql;
     }
@@ -77,41 +107,36 @@ fn page(query: &TokenQuery, selection: &Selection<'_>, with_rules: bool) -> Quer
     for (number, part) in parts.iter().enumerate() {
         sql.push(if number == 0 { "" } else { " UNION ALL " });
         // No more than what the order needs, which an index has.
-        sql.push("SELECT rowid AS number, id AS named, ");
-        sql.push(match query.sort {
-            TokenSort::ExpiresAt => "expires_at IS NULL AS first, expires_at AS second",
-            TokenSort::CreatedAt => "created_at AS first, NULL AS second",
-            TokenSort::Name => "name AS first, NULL AS second",
-        });
-        sql.push(" FROM tokens WHERE ");
-        push_part(&mut sql, part, selection, with_rules);
+        sql.push("SELECT rowid AS number, id AS named, ").push(key(query, way));
+        sql.push(" AS sorted FROM tokens WHERE ");
+        push_part(&mut sql, part);
+        push_conditions(&mut sql, query, selection, way, with_rules);
     }
-    sql.push(if query.descending {
-        " ORDER BY first DESC, second DESC, named"
-    } else {
-        " ORDER BY first, second, named"
-    });
+    sql.push(" ORDER BY sorted").push(direction).push(", named").push(direction);
     push_limit(&mut sql, query);
     sql.push("))");
     sql
+}
+
+/// What a list is sorted by. With a sign it is in no index.
+fn key(query: &TokenQuery, way: Way) -> &'static str {
+    match (query.sort, way) {
+        (TokenSort::ExpiresAt, _) => "ends_at",
+        (TokenSort::CreatedAt, Way::InOrder) => "created_at",
+        (TokenSort::CreatedAt, Way::ByEnd) => "+created_at",
+        (TokenSort::Name, Way::InOrder) => "name",
+        (TokenSort::Name, Way::ByEnd) => "+name",
+        (TokenSort::LastUsedAt, Way::InOrder) => "last_used_at",
+        (TokenSort::LastUsedAt, Way::ByEnd) => "+last_used_at",
+    }
 }
 
 fn push_limit(sql: &mut QueryBuilder<Sqlite>, query: &TokenQuery) {
     sql.push(" LIMIT ").push_bind(query.count).push(" OFFSET ").push_bind(query.start);
 }
 
-/// How many there are, one by one.
-fn count(selection: &Selection<'_>, with_rules: bool) -> QueryBuilder<Sqlite> {
-    let mut sql = QueryBuilder::new("SELECT 0");
-    for part in parts(selection.whose) {
-        sql.push(" + (SELECT count(*) FROM tokens WHERE ");
-        push_part(&mut sql, &part, selection, with_rules);
-        sql.push(")");
-    }
-    sql
-}
-
 /// Tokens that one index finds.
+#[derive(Debug, Clone, Copy)]
 enum Part<'a> {
     All,
     OfOwner(&'a str),
@@ -130,15 +155,10 @@ fn parts(whose: Whose<'_>) -> Vec<Part<'_>> {
     }
 }
 
-/// What must hold for the tokens of a part that are asked for.
-fn push_part(
-    sql: &mut QueryBuilder<Sqlite>,
-    part: &Part<'_>,
-    selection: &Selection<'_>,
-    with_rules: bool,
-) {
+/// What must hold for the tokens of a part.
+fn push_part(sql: &mut QueryBuilder<Sqlite>, part: &Part<'_>) {
     // As the indexes say it.
-    sql.push("revoked_at IS NULL");
+    sql.push("revoked_at IS NULL AND token_type IS NOT 'SESSION'");
     match *part {
         Part::All => {}
         Part::OfOwner(urn) => {
@@ -151,14 +171,46 @@ fn push_part(
             sql.push(" AND actor <> owner AND actor = ").push_bind(urn.to_owned());
         }
     }
-    push_conditions(sql, selection, with_rules);
 }
 
 /// What must hold whoever they belong to.
-fn push_conditions(sql: &mut QueryBuilder<Sqlite>, selection: &Selection<'_>, with_rules: bool) {
+fn push_conditions(
+    sql: &mut QueryBuilder<Sqlite>,
+    query: &TokenQuery,
+    selection: &Selection<'_>,
+    way: Way,
+    with_rules: bool,
+) {
+    // With a sign it is looked at, and not looked for.
+    let is_range = way == Way::ByEnd || query.sort == TokenSort::ExpiresAt;
+    push_ends(sql, if is_range { "ends_at" } else { "+ends_at" }, selection.ends);
+    push_rest(sql, selection, with_rules);
+}
+
+/// That they are over in this span.
+fn push_ends(sql: &mut QueryBuilder<Sqlite>, column: &str, ends: Span) {
+    if ends.from > Span::ALL.from {
+        sql.push(" AND ").push(column).push(" >= ");
+        push_end(sql, ends.from);
+    }
+    if ends.to < Span::ALL.to {
+        sql.push(" AND ").push(column).push(" < ");
+        push_end(sql, ends.to);
+    }
+}
+
+fn push_end(sql: &mut QueryBuilder<Sqlite>, end: End) {
+    match end {
+        End::At(millis) => sql.push_bind(millis),
+        End::Never | End::Beyond => sql.push("9e999"),
+    };
+}
+
+/// What else must hold.
+fn push_rest(sql: &mut QueryBuilder<Sqlite>, selection: &Selection<'_>, with_rules: bool) {
     if with_rules {
         sql.push(" AND rowid NOT IN (");
-        push_covered(sql, selection.whose);
+        push_covered(sql, selection);
         sql.push(")");
     }
     for filter in &selection.rest {
@@ -167,93 +219,18 @@ fn push_conditions(sql: &mut QueryBuilder<Sqlite>, selection: &Selection<'_>, wi
     }
 }
 
-/// How many there are by the counts that are kept, whether or not a rule covers them.
-fn kept_count(whose: Whose<'_>) -> QueryBuilder<Sqlite> {
-    let mut sql = QueryBuilder::new("SELECT 0");
-    let mut push = |sign: &str, owner: &str, actor: &str| {
-        sql.push(sign).push("ifnull((SELECT tokens FROM token_counts WHERE owner = ");
-        sql.push_bind(owner.to_owned());
-        sql.push(" AND actor = ").push_bind(actor.to_owned()).push("), 0)");
-    };
-    match whose {
-        Whose::Anybodys => push(" + ", ANY, ANY),
-        Whose::Owner(urn) => push(" + ", urn, ANY),
-        Whose::Actor(urn) => push(" + ", ANY, urn),
-        Whose::OwnerOrActor(urn) => {
-            push(" + ", urn, ANY);
-            push(" + ", ANY, urn);
-            push(" - ", urn, urn);
-        }
-    }
-    sql
-}
-
-/// What stands for any owner or actor in `token_counts`.
-const ANY: &str = "";
-
-/// How many there are that a rule covers.
-fn count_covered(whose: Whose<'_>) -> QueryBuilder<Sqlite> {
-    let mut sql = QueryBuilder::new("SELECT count(DISTINCT number) FROM (");
-    push_covered(&mut sql, whose);
-    sql.push(")");
-    sql
-}
-
-/// The row numbers of what a rule covers, as `RevocationRule::covers` says it; some more than once.
-fn push_covered(sql: &mut QueryBuilder<Sqlite>, whose: Whose<'_>) {
-    match whose {
-        Whose::Anybodys => {
-            push_covered_of(sql, "owner", "actor", None);
-        }
-        Whose::Owner(urn) => push_covered_of(sql, "owner", "actor", Some(urn)),
-        Whose::Actor(urn) => push_covered_of(sql, "actor", "owner", Some(urn)),
-        Whose::OwnerOrActor(urn) => {
-            push_covered_of(sql, "owner", "actor", Some(urn));
-            sql.push(" UNION ALL ");
-            push_covered_of(sql, "actor", "owner", Some(urn));
-        }
-    }
-}
-
-/// The same of the tokens that have `urn` in the column `column`, if there is one; `other` is the
-/// other column of its kind. Starts with the rules, of which there are few.
-fn push_covered_of(sql: &mut QueryBuilder<Sqlite>, column: &str, other: &str, urn: Option<&str>) {
-    for (number, scope) in [column, other, "key", "all"].into_iter().enumerate() {
-        sql.push(if number == 0 { "" } else { " UNION ALL " });
-        sql.push("SELECT token.rowid AS number FROM revocation_rules AS rule");
-        if let Some(urn) = urn.filter(|_| scope == other) {
-            // Most rules are about people who have nothing to do with this one.
-            sql.push(" CROSS JOIN token_counts AS pair ON pair.").push(column).push(" = ");
-            sql.push_bind(urn.to_owned());
-            sql.push(" AND pair.").push(other).push(" = rule.subject");
-        }
-        sql.push(
-            " CROSS JOIN tokens AS token
-             WHERE token.revoked_at IS NULL AND token.created_at < rule.issued_before
-                 AND rule.scope = '",
-        );
-        sql.push(scope).push("'");
-        match scope {
-            "all" => sql.push(" AND rule.subject = ''"),
-            "key" => sql.push(" AND token.key_id = rule.subject"),
-            _ => sql.push(" AND token.").push(scope).push(" = rule.subject"),
-        };
-        let Some(urn) = urn else { continue };
-        sql.push(" AND token.").push(column).push(" = ").push_bind(urn.to_owned());
-        if scope == column {
-            sql.push(" AND rule.subject = ").push_bind(urn.to_owned());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
         actor::Urn,
+        clock::Timestamp,
         store::sqlite::plan::plan,
         token_service::{TextTest, TokenFilter, TokenTextField},
     };
+
+    const SORTS: [TokenSort; 4] =
+        [TokenSort::ExpiresAt, TokenSort::CreatedAt, TokenSort::Name, TokenSort::LastUsedAt];
 
     fn alice() -> Vec<Urn> {
         vec![Urn::corpuser("alice").unwrap()]
@@ -264,17 +241,45 @@ mod tests {
         [TokenFilter::Owner(alice()), TokenFilter::Actor(alice()), TokenFilter::AnyOf(both)]
     }
 
+    /// Of everybody, and of somebody in every way.
+    fn of_some() -> Vec<TokenQuery> {
+        let mut queries = vec![TokenQuery::default()];
+        queries.extend(of_alice().map(|filter| TokenQuery::default().filter(filter)));
+        queries
+    }
+
+    /// What is over, what is not, and what soon will be.
+    fn by_end() -> [Vec<TokenFilter>; 3] {
+        let before = |millis| TokenFilter::EndsBefore(Timestamp::from_millis(millis));
+        let not = |filter| TokenFilter::Not(Box::new(filter));
+        [vec![before(7)], vec![not(before(7))], vec![not(before(7)), before(9)]]
+    }
+
+    fn with(query: &TokenQuery, filters: &[TokenFilter]) -> TokenQuery {
+        filters.iter().cloned().fold(query.clone(), TokenQuery::filter)
+    }
+
+    fn sorted(query: &TokenQuery, sort: TokenSort) -> [TokenQuery; 2] {
+        [query.clone().ascending(sort), query.clone().descending(sort)]
+    }
+
+    async fn page_plan(query: &TokenQuery, way: Way, with_rules: bool) -> Vec<String> {
+        plan(page(query, &Selection::of(query), way, with_rules).sql().as_str()).await
+    }
+
     /// The plans for everything that answers a query: its page with and without rules, its total.
     async fn plans(query: &TokenQuery) -> Vec<Vec<String>> {
         let selection = Selection::of(query);
         let mut plans = Vec::new();
         for sql in [
-            page(query, &selection, false),
-            page(query, &selection, true),
+            page(query, &selection, Way::InOrder, false),
+            page(query, &selection, Way::InOrder, true),
+            page(query, &selection, Way::ByEnd, false),
+            page(query, &selection, Way::ByEnd, true),
             count(&selection, false),
             count(&selection, true),
-            kept_count(selection.whose),
-            count_covered(selection.whose),
+            kept(selection.whose, selection.ends),
+            count_covered(&selection),
         ] {
             plans.push(plan(sql.sql().as_str()).await);
         }
@@ -291,13 +296,32 @@ mod tests {
     #[tokio::test]
     async fn the_tokens_of_somebody_are_found_by_an_index() {
         let named = TokenFilter::text(TokenTextField::Name, TextTest::Contains, "a");
+        let [over, ..] = by_end();
         for filter in of_alice() {
-            for sort in [TokenSort::ExpiresAt, TokenSort::CreatedAt, TokenSort::Name] {
-                let query = TokenQuery::default().filter(filter.clone());
-                for query in [query.clone(), query.filter(named.clone())] {
-                    for query in [query.clone().ascending(sort), query.descending(sort)] {
-                        for plan in plans(&query).await {
-                            assert!(!plan.iter().any(|step| scans_tokens(step)), "{plan:#?}");
+            let query = TokenQuery::default().filter(filter);
+            for query in [query.clone(), with(&query, &over), query.filter(named.clone())] {
+                for query in SORTS.iter().flat_map(|sort| sorted(&query, *sort)) {
+                    for plan in plans(&query).await {
+                        assert!(!plan.iter().any(|step| scans_tokens(step)), "{plan:#?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn no_order_needs_sorting() {
+        for query in of_some() {
+            for sort in SORTS {
+                for query in sorted(&query, sort) {
+                    for filters in by_end().into_iter().chain([Vec::new()]) {
+                        let query = with(&query, &filters);
+                        for with_rules in [false, true] {
+                            let plan = page_plan(&query, Way::InOrder, with_rules).await;
+                            let sorts = plan.iter().any(|step| step.contains("TEMP B-TREE"));
+                            assert!(!sorts, "{query:?} {plan:#?}");
+                            let is_read = |step: &String| step.contains(" INDEX tokens_by_");
+                            assert!(plan.iter().any(is_read), "{query:?} {plan:#?}");
                         }
                     }
                 }
@@ -306,16 +330,28 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_default_order_needs_no_sorting() {
-        let mut queries = vec![TokenQuery::default()];
-        queries.extend(of_alice().map(|filter| TokenQuery::default().filter(filter)));
-        for query in queries {
-            let selection = Selection::of(&query);
-            for with_rules in [false, true] {
-                let plan = plan(page(&query, &selection, with_rules).sql().as_str()).await;
-                assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{plan:#?}");
-                let is_covered = |step: &String| step.contains("_by_");
-                assert!(plan.iter().any(is_covered), "{plan:#?}");
+    async fn what_is_over_is_a_range_of_an_index() {
+        for query in of_some() {
+            for filters in by_end() {
+                let query = with(&query, &filters);
+                for (sort, way) in [
+                    (TokenSort::ExpiresAt, Way::InOrder),
+                    (TokenSort::CreatedAt, Way::ByEnd),
+                    (TokenSort::Name, Way::ByEnd),
+                    (TokenSort::LastUsedAt, Way::ByEnd),
+                ] {
+                    for query in sorted(&query, sort) {
+                        let plan = page_plan(&query, way, false).await;
+                        let of_tokens = |step: &&String| step.contains(" tokens USING INDEX ");
+                        for step in plan.iter().filter(of_tokens) {
+                            assert!(
+                                step.contains("ends_at<?") || step.contains("ends_at>?"),
+                                "{step}"
+                            );
+                        }
+                        assert!(plan.iter().any(|step| of_tokens(&step)), "{plan:#?}");
+                    }
+                }
             }
         }
     }
@@ -323,14 +359,21 @@ mod tests {
     #[tokio::test]
     async fn a_list_of_both_is_two_lists_that_are_merged() {
         let [.., both] = of_alice();
-        let query = TokenQuery::default().filter(both);
-        let plan = plan(page(&query, &Selection::of(&query), false).sql().as_str()).await;
-        for step in [
-            "MERGE (UNION ALL)",
-            "SEARCH tokens USING INDEX tokens_by_owner (owner=?)",
-            "SEARCH tokens USING INDEX tokens_by_actor_for_others (actor=?)",
-        ] {
-            assert!(plan.iter().any(|found| found == step), "{plan:#?}");
+        for (sort, behind) in
+            SORTS.into_iter().zip(["", "_and_created_at", "_and_name", "_and_last_used_at"])
+        {
+            for query in sorted(&TokenQuery::default().filter(both.clone()), sort) {
+                let plan = page_plan(&query, Way::InOrder, false).await;
+                for step in [
+                    "MERGE (UNION ALL)".to_owned(),
+                    format!("SEARCH tokens USING COVERING INDEX tokens_by_owner{behind} (owner=?)"),
+                    format!(
+                        "SEARCH tokens USING COVERING INDEX tokens_by_actor_for_others{behind} (actor=?)"
+                    ),
+                ] {
+                    assert!(plan.contains(&step), "{step} {plan:#?}");
+                }
+            }
         }
     }
 
@@ -338,30 +381,49 @@ mod tests {
     async fn rules_about_others_are_passed_over() {
         for filter in of_alice() {
             let query = TokenQuery::default().filter(filter);
-            let plan = plan(count_covered(Selection::of(&query).whose).sql().as_str()).await;
+            let plan = plan(count_covered(&Selection::of(&query)).sql().as_str()).await;
             let at = |start: &str| plan.iter().position(|step| step.starts_with(start)).unwrap();
             let pair = at("SEARCH pair USING PRIMARY KEY (owner=? AND actor=?)");
             assert!(plan[pair - 1].starts_with("SEARCH rule USING PRIMARY KEY"), "{plan:#?}");
-            assert!(plan[pair + 1].starts_with("SEARCH token USING INDEX"), "{plan:#?}");
+            assert!(plan[pair + 1].starts_with("SEARCH token USING "), "{plan:#?}");
         }
     }
 
     #[tokio::test]
-    async fn the_first_page_by_age_needs_no_sorting_of_all() {
-        let query = TokenQuery::default().descending(TokenSort::CreatedAt);
-        let plan = plan(page(&query, &Selection::of(&query), false).sql().as_str()).await;
-        assert!(plan[0].contains("USING INDEX"), "{plan:#?}");
-        assert!(!plan.iter().any(|step| step.ends_with("FOR ORDER BY")), "{plan:#?}");
+    async fn totals_are_looked_up_and_counted_only_at_the_ends_of_a_span() {
+        for query in of_some() {
+            for filters in by_end().into_iter().chain([Vec::new()]) {
+                let selection = Selection::of(&query);
+                let ends = Selection::of(&with(&query, &filters)).ends;
+                let plan = plan(kept(selection.whose, ends).sql().as_str()).await;
+                for step in plan.iter().filter(|step| !step.starts_with("SCALAR SUBQUERY")) {
+                    let is_kept = ["token_counts", "token_ends"].iter().any(|table| {
+                        step.starts_with(&format!("SEARCH {table} USING PRIMARY KEY"))
+                    });
+                    let is_counted = step.starts_with("SEARCH tokens USING COVERING INDEX ")
+                        && step.contains("ends_at>? AND ends_at<?");
+                    let is_nothing = step == "SCAN CONSTANT ROW";
+                    assert!(is_kept || is_counted || is_nothing, "{step} {plan:#?}");
+                }
+            }
+        }
     }
 
-    #[tokio::test]
-    async fn totals_are_not_counted() {
-        for filter in of_alice() {
-            let query = TokenQuery::default().filter(filter);
-            let plan = plan(kept_count(Selection::of(&query).whose).sql().as_str()).await;
-            let mut steps = plan.iter().filter(|step| step.contains("token_counts"));
-            assert!(steps.all(|step| step.contains("SEARCH token_counts USING PRIMARY KEY")));
-            assert!(!plan.iter().any(|step| step.contains("tokens ")), "{plan:#?}");
+    #[test]
+    fn the_shorter_way_is_taken() {
+        let page = |start| TokenQuery::default().page(start, 20);
+        for (start, total, all, way) in [
+            // All of them, and then fewer and fewer.
+            (0, 1_000_000, 1_000_000, Way::InOrder),
+            (19_980, 1_000_000, 1_000_000, Way::InOrder),
+            (0, 10_000, 1_000_000, Way::InOrder),
+            (0, 1_000, 1_000_000, Way::ByEnd),
+            (0, 1, 1_000_000, Way::ByEnd),
+            (19_980, 30_000, 1_000_000, Way::ByEnd),
+            (0, 10, 20, Way::InOrder),
+            (0, 0, 0, Way::InOrder),
+        ] {
+            assert_eq!(Way::of(&page(start), total, all), way, "{start} {total} {all}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Everything in one SQLite file.
 
 mod changes;
+mod covered;
 mod directory;
 mod error;
 mod filter;
@@ -13,6 +14,7 @@ mod policies;
 mod revoke;
 mod row;
 mod selection;
+mod span;
 mod tokens;
 mod write;
 

@@ -48,6 +48,8 @@ macro_rules! is_covered {
     };
 }
 
+pub(super) use is_covered;
+
 /// What is to be marked, if the condition that follows says which parents are revoked. The rule is
 /// enough for what one covers, and what was made in a session stays.
 macro_rules! lost_children {
@@ -153,7 +155,7 @@ impl SqliteStore {
     }
 
     /// Marks the tokens, and what was made with them.
-    async fn mark(
+    pub(super) async fn mark(
         &self,
         mut lost: Vec<TokenId>,
         revocation: &Revocation,
@@ -202,7 +204,7 @@ impl SqliteStore {
 
 /// Whether the token is revoked, by itself or by the rule that reaches furthest, and if so, since
 /// when and by whom.
-async fn revocation(
+pub(super) async fn revocation(
     connection: &mut SqliteConnection,
     id: &TokenId,
 ) -> Result<Option<Revocation>, StoreError> {
@@ -229,12 +231,12 @@ fn push_ids(sql: &mut QueryBuilder<Sqlite>, ids: &[TokenId]) {
     sql.push(")");
 }
 
-fn ids(rows: &[SqliteRow]) -> Result<Vec<TokenId>, StoreError> {
+pub(super) fn ids(rows: &[SqliteRow]) -> Result<Vec<TokenId>, StoreError> {
     rows.iter().map(row::token_id).collect()
 }
 
 /// How many tokens are marked in one transaction: what takes well below a tenth of a second.
-const BATCH: usize = 500;
+pub(super) const BATCH: usize = 500;
 
 // As `RevocationRule::covers` says it, by look-ups by the primary key.
 const REVOCATION: &str = "SELECT revoked_at, revoked_by FROM (

@@ -1,14 +1,16 @@
-//! Whose tokens a query is about, which decides by what index they are found.
+//! Whose tokens a query is about and when they are over, which decides by what index they are found.
 
+use super::span::Span;
 use crate::{
     actor::Urn,
     token_service::{TextTest, TokenFilter, TokenQuery, TokenTextField},
 };
 
-/// The conditions of a query: whose tokens, and what else must hold.
+/// The conditions of a query: whose tokens, when they are over, and what else must hold.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Selection<'a> {
     pub(super) whose: Whose<'a>,
+    pub(super) ends: Span,
     pub(super) rest: Vec<&'a TokenFilter>,
 }
 
@@ -26,7 +28,7 @@ pub(super) enum Whose<'a> {
 
 impl<'a> Selection<'a> {
     pub(super) fn of(query: &'a TokenQuery) -> Self {
-        let mut selection = Self { whose: Whose::Anybodys, rest: Vec::new() };
+        let mut selection = Self { whose: Whose::Anybodys, ends: Span::ALL, rest: Vec::new() };
         query.filters.iter().for_each(|filter| selection.add(filter));
         selection
     }
@@ -34,6 +36,10 @@ impl<'a> Selection<'a> {
     fn add(&mut self, filter: &'a TokenFilter) {
         if let TokenFilter::AllOf(filters) = filter {
             return filters.iter().for_each(|filter| self.add(filter));
+        }
+        if let Some(ends) = Span::of(filter) {
+            self.ends = self.ends.and(ends);
+            return;
         }
         match Whose::of(filter).and_then(|whose| self.whose.and(whose)) {
             Some(whose) => self.whose = whose,
@@ -112,7 +118,7 @@ fn only<'a>(mut values: impl Iterator<Item = &'a str>) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::token_service::TokenOptional;
+    use crate::{clock::Timestamp, store::sqlite::span::End, token_service::TokenOptional};
 
     const ALICE: &str = "urn:li:corpuser:alice";
 
@@ -152,8 +158,15 @@ mod tests {
             (vec![any([all([either(), actor("alice")])])], Whose::Actor(ALICE)),
         ] {
             let query = filters.into_iter().fold(TokenQuery::default(), TokenQuery::filter);
-            let expected = Selection { whose, rest: vec![] };
+            let expected = Selection { whose, ends: Span::ALL, rest: vec![] };
             assert_eq!(Selection::of(&query), expected, "{:?}", query.filters);
+            // When they are over is another matter.
+            let until = TokenFilter::EndsBefore(Timestamp::from_millis(9));
+            let from =
+                TokenFilter::Not(Box::new(TokenFilter::EndsBefore(Timestamp::from_millis(7))));
+            let query = query.filter(all([until, from]));
+            let ends = Span { from: End::At(7), to: End::At(9) };
+            assert_eq!(Selection::of(&query), Selection { ends, ..expected });
         }
     }
 
@@ -171,17 +184,20 @@ mod tests {
             TokenFilter::text(TokenTextField::Actor, TextTest::Equals, ""),
             TokenFilter::Owner(vec![]),
             TokenFilter::Not(Box::new(owner("alice"))),
-            TokenFilter::Has(TokenOptional::ExpiresAt),
+            TokenFilter::Has(TokenOptional::Description),
+            any([TokenFilter::Has(TokenOptional::ExpiresAt), owner("alice")]),
             any([owner("alice"), actor("bob")]),
             any([owner("alice"), named()]),
             any([all([]), owner("alice")]),
         ] {
             let query = TokenQuery::default().filter(filter.clone());
-            let expected = Selection { whose: Whose::Anybodys, rest: vec![&filter] };
+            let rest = vec![&filter];
+            let expected = Selection { whose: Whose::Anybodys, ends: Span::ALL, rest };
             assert_eq!(Selection::of(&query), expected, "{filter:?}");
         }
         let query = TokenQuery::default().filter(owner("alice")).filter(owner("bob"));
-        let expected = Selection { whose: Whose::Owner(ALICE), rest: vec![&query.filters[1]] };
+        let rest = vec![&query.filters[1]];
+        let expected = Selection { whose: Whose::Owner(ALICE), ends: Span::ALL, rest };
         assert_eq!(Selection::of(&query), expected);
     }
 }

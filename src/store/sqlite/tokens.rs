@@ -194,6 +194,7 @@ impl TokenStore for SqliteStore {
         Box::pin(async move {
             // First: what was made with a token must not come back when that is forgotten.
             self.settle_all().await?;
+            self.mark_covered().await?;
             let mut write = self.write().await?;
             let deleted = sweep_tokens(write.connection(), now, retention).await;
             let deleted = deleted.map_err(unavailable)?;

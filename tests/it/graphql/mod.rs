@@ -5,6 +5,7 @@ mod caller;
 mod http;
 mod limits;
 mod list;
+mod page;
 mod policies;
 mod property;
 mod replay;

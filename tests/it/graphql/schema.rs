@@ -22,9 +22,12 @@ const MORE: &[&str] = &[
     "Mutation.revokeAccessTokens(ownerUrn): String",
     // What the list of tokens is sorted by.
     "ListAccessTokenInput.sort: SortCriterion",
-    // What has become of a token, who it acts as, and where it comes from.
+    // What has become of a token, who it acts as, where it comes from, and when it was used.
     "AccessTokenMetadata.actor: CorpUser",
     "AccessTokenMetadata.createdVia: String",
+    "AccessTokenMetadata.lastUsedAddress: String",
+    "AccessTokenMetadata.lastUsedAgent: String",
+    "AccessTokenMetadata.lastUsedAt: Long",
     "AccessTokenMetadata.status: AccessTokenStatus!",
     "AccessTokenStatus = ACTIVE",
     "AccessTokenStatus = EXPIRED",

@@ -3,10 +3,10 @@ use tokio::{runtime::Handle, task::block_in_place};
 use tower_pat::{
     backend::StoreError,
     clock::Timestamp,
-    token::{Revocation, TokenId, TokenRecord},
+    token::{LastUse, Revocation, RevocationRule, RuleScope, TokenId, TokenRecord, TokenType},
     token_service::{
-        TextTest, TimeTest, TokenFilter, TokenOptional, TokenPage, TokenQuery, TokenSort,
-        TokenStore, TokenTextField, TokenTimeField,
+        TextTest, TimeTest, TokenFilter, TokenLookup, TokenOptional, TokenPage, TokenQuery,
+        TokenSort, TokenStore, TokenTextField, TokenTimeField,
     },
 };
 
@@ -23,6 +23,9 @@ fn text(field: TokenTextField, test: TextTest, value: &str) -> TokenFilter {
 fn created_before(seconds: i64) -> TokenFilter {
     TokenFilter::time(TokenTimeField::CreatedAt, TimeTest::Before, at(seconds))
 }
+
+const SORTS: [TokenSort; 4] =
+    [TokenSort::ExpiresAt, TokenSort::CreatedAt, TokenSort::Name, TokenSort::LastUsedAt];
 
 async fn ids(store: &impl TokenStore, query: TokenQuery) -> Vec<TokenId> {
     let page = store.list(&query).await.unwrap();
@@ -74,6 +77,9 @@ pub(super) async fn every_filter_holds_for_the_right_tokens(fixture: &impl Fixtu
     let actor = |test, value: &str| text(TokenTextField::Actor, test, value);
     let created = |test, seconds| TokenFilter::time(TokenTimeField::CreatedAt, test, at(seconds));
     let expires = |test, seconds| TokenFilter::time(TokenTimeField::ExpiresAt, test, at(seconds));
+    let last = Timestamp::from_millis(i64::MAX);
+    let until_the_last = TokenFilter::time(TokenTimeField::ExpiresAt, TimeTest::AtOrBefore, last);
+    let from_the_last = TokenFilter::time(TokenTimeField::ExpiresAt, TimeTest::AtOrAfter, last);
     let cases = [
         (TokenFilter::Id(vec![id(3), id(9), id(1)]), vec![1, 3]),
         (TokenFilter::Id(vec![]), vec![]),
@@ -120,10 +126,17 @@ pub(super) async fn every_filter_holds_for_the_right_tokens(fixture: &impl Fixtu
         (created(TimeTest::AtOrAfter, 101), vec![2]),
         (created(TimeTest::After, 101), vec![]),
         (expires(TimeTest::Before, 301), vec![1, 2]),
+        (expires(TimeTest::Before, 300), vec![2]),
         (expires(TimeTest::AtOrBefore, 300), vec![1, 2]),
-        (expires(TimeTest::At, 300), vec![1, 2]),
-        (expires(TimeTest::AtOrAfter, 300), vec![1, 2]),
+        (expires(TimeTest::AtOrBefore, 199), vec![]),
+        (expires(TimeTest::At, 300), vec![1]),
+        (expires(TimeTest::At, 200), vec![2]),
+        (expires(TimeTest::AtOrAfter, 300), vec![1]),
+        (expires(TimeTest::AtOrAfter, 200), vec![1, 2]),
+        (expires(TimeTest::After, 200), vec![1]),
         (expires(TimeTest::After, 300), vec![]),
+        (until_the_last, vec![1, 2]),
+        (from_the_last, vec![]),
         (TokenFilter::Has(TokenOptional::ExpiresAt), vec![1, 2]),
         (TokenFilter::Has(TokenOptional::Description), vec![1, 2]),
         (TokenFilter::EndsBefore(at(200)), vec![]),
@@ -156,14 +169,96 @@ pub(super) async fn every_filter_holds_for_the_right_tokens(fixture: &impl Fixtu
 
 pub(super) async fn never_is_later_than_every_date(fixture: &impl Fixture) {
     let store = fixture.handle().await;
-    for (number, expires_at) in [(1, None), (2, Some(at(500))), (3, Some(at(200)))] {
+    let last = Some(Timestamp::from_millis(i64::MAX));
+    for (number, expires_at) in [(1, None), (2, Some(at(500))), (3, Some(at(200))), (4, last)] {
         let mut record = record(number);
         record.expires_at = expires_at;
         store.insert(&record).await.unwrap();
     }
     let ascending = TokenQuery::default().ascending(TokenSort::ExpiresAt);
-    assert_eq!(ids(&store, ascending).await, [id(3), id(2), id(1)]);
-    assert_eq!(ids(&store, TokenQuery::default()).await, [id(1), id(2), id(3)]);
+    assert_eq!(ids(&store, ascending).await, [id(3), id(2), id(4), id(1)]);
+    assert_eq!(ids(&store, TokenQuery::default()).await, [id(1), id(4), id(2), id(3)]);
+}
+
+pub(super) async fn the_earlier_end_is_the_one_that_lists_go_by(fixture: &impl Fixture) {
+    let store = fixture.handle().await;
+    for (number, expires_at, valid_until) in [
+        (1, Some(at(500)), Some(at(300))),
+        (2, Some(at(400)), None),
+        (3, None, Some(at(200))),
+        (4, None, None),
+    ] {
+        let mut record = record(number);
+        (record.expires_at, record.valid_until) = (expires_at, valid_until);
+        store.insert(&record).await.unwrap();
+    }
+    assert_eq!(ids(&store, TokenQuery::default()).await, [id(4), id(2), id(1), id(3)]);
+    let over = TokenFilter::over(at(300));
+    let listed = |filter| ids(&store, TokenQuery::default().filter(filter));
+    assert_eq!(listed(over.clone()).await, [id(1), id(3)]);
+    assert_eq!(listed(not(over)).await, [id(4), id(2)]);
+    assert_eq!(listed(TokenFilter::Has(TokenOptional::ExpiresAt)).await, [id(2), id(1), id(3)]);
+}
+
+pub(super) async fn what_was_never_used_was_used_before_all_else(fixture: &impl Fixture) {
+    let store = fixture.handle().await;
+    for number in 1..=4 {
+        store.insert(&record(number)).await.unwrap();
+    }
+    let last_use = |seconds| LastUse { at: at(seconds), address: None, agent: None };
+    let uses = [(id(2), last_use(150)), (id(4), last_use(120))];
+    store.record_uses(&uses).await.unwrap();
+    let by_use = |query: TokenQuery| ids(&store, query);
+    let descending = TokenQuery::default().descending(TokenSort::LastUsedAt);
+    assert_eq!(by_use(descending.clone()).await, [id(2), id(4), id(3), id(1)]);
+    let ascending = TokenQuery::default().ascending(TokenSort::LastUsedAt);
+    assert_eq!(by_use(ascending).await, [id(1), id(3), id(4), id(2)]);
+    store.record_uses(&[(id(4), last_use(160))]).await.unwrap();
+    assert_eq!(by_use(descending).await, [id(4), id(2), id(3), id(1)]);
+}
+
+pub(super) async fn sessions_are_in_no_list(fixture: &impl Fixture) {
+    let store = fixture.handle().await;
+    let typed = |number, token_type| {
+        let mut record = record(number);
+        record.token_type = token_type;
+        record
+    };
+    for (number, token_type) in [
+        (1, Some(TokenType::Session)),
+        (2, Some(TokenType::Personal)),
+        (3, Some(TokenType::ServiceAccount)),
+        (4, None),
+        (5, Some(TokenType::Session)),
+    ] {
+        store.insert(&typed(number, token_type)).await.unwrap();
+    }
+    let alice = vec![user("alice")];
+    let (owner, actor) = (TokenFilter::Owner(alice.clone()), TokenFilter::Actor(alice));
+    let found_by_id = TokenFilter::Id(vec![id(1), id(2), id(5)]);
+    for (filter, expected) in [
+        (TokenFilter::AllOf(vec![]), vec![2, 3, 4]),
+        (owner.clone(), vec![2, 3, 4]),
+        (actor.clone(), vec![2, 3, 4]),
+        (TokenFilter::AnyOf(vec![owner, actor]), vec![2, 3, 4]),
+        (not(TokenFilter::over(at(200))), vec![2, 3, 4]),
+        (created_before(200), vec![2, 3, 4]),
+        (found_by_id, vec![2]),
+    ] {
+        let query = TokenQuery::default().filter(filter).ascending(TokenSort::CreatedAt);
+        let page = store.list(&query).await.unwrap();
+        let listed: Vec<_> = page.tokens.iter().map(|record| record.id).collect();
+        let expected: Vec<_> = expected.into_iter().map(id).collect();
+        assert_eq!((listed, page.total), (expected.clone(), expected.len() as u64), "{query:?}");
+    }
+    // They are there all the same, and can be revoked.
+    let session = typed(1, Some(TokenType::Session));
+    assert_eq!(store.find(&id(1)).await.unwrap(), Some(session));
+    assert!(store.revoke(&id(1), &user("alice"), at(200)).await.unwrap());
+    assert_eq!(store.list(&TokenQuery::default()).await.unwrap().total, 3);
+    let rule = RevocationRule { scope: RuleScope::All, issued_before: at(101), by: user("bob") };
+    store.add_rule(&rule).await.unwrap();
+    assert_eq!(store.list(&TokenQuery::default()).await.unwrap().total, 0);
 }
 
 pub(super) async fn equal_tokens_are_in_the_order_of_their_ids(fixture: &impl Fixture) {
@@ -173,11 +268,12 @@ pub(super) async fn equal_tokens_are_in_the_order_of_their_ids(fixture: &impl Fi
         record.name = "same".into();
         store.insert(&record).await.unwrap();
     }
-    for sort in [TokenSort::ExpiresAt, TokenSort::CreatedAt, TokenSort::Name] {
-        for query in [TokenQuery::default().ascending(sort), TokenQuery::default().descending(sort)]
-        {
-            assert_eq!(ids(&store, query).await, [id(1), id(2), id(3)]);
-        }
+    for sort in SORTS {
+        let ascending = TokenQuery::default().ascending(sort);
+        assert_eq!(ids(&store, ascending).await, [id(1), id(2), id(3)]);
+        // Turned round as a whole.
+        let descending = TokenQuery::default().descending(sort);
+        assert_eq!(ids(&store, descending).await, [id(3), id(2), id(1)]);
     }
 }
 
@@ -199,7 +295,7 @@ pub(super) async fn pages_do_not_overlap(fixture: &impl Fixture) {
     let all = store.list(&query.clone().page(0, 100)).await.unwrap();
     assert_eq!(seen, all.tokens);
     assert_eq!(seen.len(), 25);
-    assert!(seen.is_sorted_by_key(|record| (std::cmp::Reverse(record.created_at), record.id)));
+    assert!(seen.is_sorted_by_key(|record| std::cmp::Reverse((record.created_at, record.id))));
     let nothing = store.list(&query.page(u32::MAX, 0)).await.unwrap();
     assert_eq!(nothing, TokenPage::new(vec![], 25));
     assert_eq!(store.list(&TokenQuery::default()).await.unwrap().tokens.len(), 20);
@@ -253,22 +349,30 @@ fn expected(records: &[TokenRecord], query: &TokenQuery) -> TokenPage {
     let mut found: Vec<_> = records
         .iter()
         .filter(|record| record.revoked.is_none())
+        .filter(|record| record.token_type != Some(TokenType::Session))
         .filter(|record| query.filters.iter().all(|filter| filter.matches(record)))
         .cloned()
         .collect();
     found.sort_by(|a, b| {
         let order = match query.sort {
             TokenSort::ExpiresAt => {
-                let end =
-                    |record: &TokenRecord| record.expires_at.map_or(i64::MAX, Timestamp::as_millis);
+                let end = |record: &TokenRecord| {
+                    let ends = [record.expires_at, record.valid_until];
+                    let first = ends.into_iter().flatten().min();
+                    first.map_or(i128::MAX, |end| end.as_millis().into())
+                };
                 end(a).cmp(&end(b))
             }
             TokenSort::CreatedAt => a.created_at.cmp(&b.created_at),
             TokenSort::Name => a.name.as_bytes().cmp(b.name.as_bytes()),
+            TokenSort::LastUsedAt => {
+                let used = |record: &TokenRecord| record.last_used.as_ref().map(|used| used.at);
+                used(a).cmp(&used(b))
+            }
             _ => unreachable!(),
         };
-        let order = if query.descending { order.reverse() } else { order };
-        order.then(a.id.cmp(&b.id))
+        let order = order.then(a.id.cmp(&b.id));
+        if query.descending { order.reverse() } else { order }
     });
     let total = found.len() as u64;
     let tokens = found.into_iter().skip(query.start as usize).take(query.count as usize).collect();
@@ -284,9 +388,11 @@ fn numbered(mut records: Vec<TokenRecord>) -> Vec<TokenRecord> {
 }
 
 fn records() -> impl Strategy<Value = TokenRecord> {
-    let times = (0..4_i64, option::of(2..6_i64), option::of(0..6_i64), prop::bool::weighted(0.2));
+    let times = (0..4_i64, option::of(ends()), option::of(ends()), prop::bool::weighted(0.2));
     let names = (names(), option::of(names()));
-    (names, people(), people(), times).prop_map(|((name, description), actor, owner, times)| {
+    let kinds = (option::of(kinds()), option::of(0..4_i64));
+    (names, people(), people(), times, kinds).prop_map(|(names, actor, owner, times, kinds)| {
+        let ((name, description), (token_type, used_at)) = (names, kinds);
         let (created_at, expires_at, valid_until, revoked) = times;
         let mut record = record(0);
         record.name = name;
@@ -296,14 +402,25 @@ fn records() -> impl Strategy<Value = TokenRecord> {
         record.created_at = at(created_at);
         record.expires_at = expires_at.map(at);
         record.valid_until = valid_until.map(|end| at(end.min(expires_at.unwrap_or(end))));
+        record.token_type = token_type;
+        record.last_used =
+            used_at.map(|seconds| LastUse { at: at(seconds), address: None, agent: None });
         record.revoked = revoked.then(|| Revocation { at: at(3), by: user("bob") });
         record
     })
 }
 
+fn kinds() -> impl Strategy<Value = TokenType> {
+    prop::sample::select(vec![TokenType::Personal, TokenType::ServiceAccount, TokenType::Session])
+}
+
+/// Seconds, some hours apart.
+fn ends() -> impl Strategy<Value = i64> {
+    (-1..2_i64, 0..6_i64).prop_map(|(hours, seconds)| hours * 3 * 3600 + seconds)
+}
+
 fn queries() -> impl Strategy<Value = TokenQuery> {
-    let sorts =
-        prop::sample::select(vec![TokenSort::ExpiresAt, TokenSort::CreatedAt, TokenSort::Name]);
+    let sorts = prop::sample::select(SORTS.to_vec());
     (vec(filters(), 0..3), sorts, any::<bool>(), 0..4_u32, 0..14_u32).prop_map(
         |(filters, sort, descending, start, count)| {
             let query = filters.into_iter().fold(TokenQuery::default(), TokenQuery::filter);
@@ -323,7 +440,7 @@ fn filters() -> impl Strategy<Value = TokenFilter> {
         urns().prop_map(TokenFilter::Owner),
         texts(),
         times(),
-        (0..7_i64).prop_map(|seconds| TokenFilter::EndsBefore(at(seconds))),
+        ends().prop_map(|seconds| TokenFilter::EndsBefore(at(seconds))),
     ];
     leaf.prop_recursive(4, 16, 3, |inner| {
         prop_oneof![
@@ -366,7 +483,7 @@ fn times() -> impl Strategy<Value = TokenFilter> {
         TimeTest::AtOrAfter,
         TimeTest::After,
     ]);
-    (fields, tests, 0..7_i64)
+    (fields, tests, prop_oneof![0..7_i64, ends()])
         .prop_map(|(field, test, seconds)| TokenFilter::time(field, test, at(seconds)))
 }
 

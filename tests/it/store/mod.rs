@@ -108,6 +108,9 @@ macro_rules! for_each_case {
                 a_list_has_what_was_not_revoked
                 every_filter_holds_for_the_right_tokens
                 never_is_later_than_every_date
+                the_earlier_end_is_the_one_that_lists_go_by
+                what_was_never_used_was_used_before_all_else
+                sessions_are_in_no_list
                 equal_tokens_are_in_the_order_of_their_ids
                 pages_do_not_overlap
                 a_query_that_is_too_large_is_refused
@@ -117,6 +120,7 @@ macro_rules! for_each_case {
                 an_expired_token_is_kept_for_a_while
                 a_tombstone_is_kept_until_its_token_would_have_expired
                 rules_and_good_tokens_are_kept_for_ever
+                what_a_rule_covers_becomes_a_tombstone
                 a_reader_that_was_away_too_long_notices_the_gap
                 a_reader_that_stands_at_the_end_misses_nothing
             }

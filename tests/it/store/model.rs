@@ -8,7 +8,7 @@ use tower_pat::{
     actor::Urn,
     backend::StoreError,
     store::{MemoryStore, SqliteStore, Store},
-    token::{KeyId, Revocation, RevocationRule, RuleScope, TokenRecord, TokenType},
+    token::{KeyId, LastUse, Revocation, RevocationRule, RuleScope, TokenRecord, TokenType},
     token_service::{
         Retention, TextTest, TokenFilter, TokenLookup, TokenQuery, TokenSort, TokenStore,
         TokenTextField,
@@ -88,21 +88,35 @@ async fn both_stores_have_the_same_after_anything() {
 
 /// How many of the counts that are kept are not what is there.
 async fn miscounted(connection: &mut SqliteConnection) -> i64 {
-    let real = "SELECT owner, actor, count(*) FROM tokens WHERE revoked_at IS NULL GROUP BY 1, 2
-        UNION ALL
-        SELECT owner, '', count(*) FROM tokens WHERE revoked_at IS NULL GROUP BY 1
-        UNION ALL
-        SELECT '', actor, count(*) FROM tokens WHERE revoked_at IS NULL GROUP BY 2
-        UNION ALL
-        SELECT * FROM (SELECT '', '', count(*) AS n FROM tokens WHERE revoked_at IS NULL)
-            WHERE n > 0";
-    let sql = format!(
-        "SELECT count(*) FROM (
-             SELECT * FROM (SELECT * FROM token_counts EXCEPT SELECT * FROM ({real}))
-             UNION ALL
-             SELECT * FROM (SELECT * FROM ({real}) EXCEPT SELECT * FROM token_counts))"
+    let listed = "SELECT owner, actor, coalesce(valid_until, expires_at) >> 22 AS span FROM tokens
+        WHERE revoked_at IS NULL AND token_type IS NOT 'SESSION'";
+    // Those of an owner, of an actor, of both, and all.
+    let each = format!(
+        "SELECT owner, actor, span FROM ({listed}) UNION ALL SELECT owner, '', span FROM ({listed})
+         UNION ALL SELECT '', actor, span FROM ({listed}) UNION ALL SELECT '', '', span
+             FROM ({listed})"
     );
-    sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(connection).await.unwrap()
+    let mut miscounted = 0;
+    for (table, real) in [
+        ("token_counts", format!("SELECT owner, actor, count(*) FROM ({each}) GROUP BY 1, 2")),
+        (
+            "token_ends",
+            format!(
+                "SELECT owner, actor, span, count(*) FROM ({each}) WHERE span IS NOT NULL
+                 GROUP BY 1, 2, 3"
+            ),
+        ),
+    ] {
+        let sql = format!(
+            "SELECT count(*) FROM (
+                 SELECT * FROM (SELECT * FROM {table} EXCEPT SELECT * FROM ({real}))
+                 UNION ALL
+                 SELECT * FROM (SELECT * FROM ({real}) EXCEPT SELECT * FROM {table}))"
+        );
+        let sql = sqlx::AssertSqlSafe(sql);
+        miscounted += sqlx::query_scalar::<_, i64>(sql).fetch_one(&mut *connection).await.unwrap();
+    }
+    miscounted
 }
 
 /// Every way of asking that has an index, a count or a merge of its own.
@@ -110,6 +124,8 @@ fn queries() -> Vec<TokenQuery> {
     let alice = || vec![user("alice")];
     let either =
         || TokenFilter::AnyOf(vec![TokenFilter::Owner(alice()), TokenFilter::Actor(alice())]);
+    let over = |seconds| TokenFilter::over(at(seconds));
+    let not = |filter| TokenFilter::Not(Box::new(filter));
     let named = || TokenFilter::text(TokenTextField::Name, TextTest::Contains, "1");
     let mut queries = Vec::new();
     for filters in [
@@ -120,9 +136,17 @@ fn queries() -> Vec<TokenQuery> {
         vec![either(), TokenFilter::Actor(alice())],
         vec![either(), named()],
         vec![named()],
+        vec![over(10_806)],
+        vec![not(over(5))],
+        vec![TokenFilter::Owner(alice()), over(10_806)],
+        vec![TokenFilter::Actor(alice()), not(over(5))],
+        vec![either(), not(over(5)), over(10_807)],
+        vec![either(), over(7), named()],
         vec![TokenFilter::Owner(vec![user("alice"), user("bob")])],
     ] {
-        for sort in [TokenSort::ExpiresAt, TokenSort::CreatedAt, TokenSort::Name] {
+        for sort in
+            [TokenSort::ExpiresAt, TokenSort::CreatedAt, TokenSort::Name, TokenSort::LastUsedAt]
+        {
             let query = filters.iter().cloned().fold(TokenQuery::default(), TokenQuery::filter);
             queries.push(query.clone().ascending(sort));
             queries.push(query.descending(sort).page(2, 3));
@@ -148,16 +172,21 @@ fn records() -> impl Strategy<Value = TokenRecord> {
         Some(TokenType::ServiceAccount),
         Some(TokenType::Session),
     ]);
-    let lives = (0..6_i64, option::of(4..9_i64), prop::bool::weighted(0.1));
+    // Some of them much longer than others.
+    let ends = prop_oneof![4..9_i64, 10_800..10_809_i64];
+    let lives = (0..6_i64, option::of(ends), option::of(3..6_i64), prop::bool::weighted(0.1));
     let parents = option::of(0..NUMBERS);
     let keys = option::of(prop::sample::select(vec!['a', 'b']).prop_map(key));
     (0..NUMBERS, people(), people(), lives, parents, types, keys).prop_map(
-        |(number, actor, owner, (created_at, expires_at, revoked), parent, token_type, key_id)| {
+        |(number, actor, owner, lives, parent, token_type, key_id)| {
+            let (created_at, expires_at, used_at, revoked) = lives;
             let mut record = record(number);
             record.actor = actor;
             record.owner = owner;
             record.created_at = at(created_at);
             record.expires_at = expires_at.map(at);
+            record.last_used =
+                used_at.map(|seconds| LastUse { at: at(seconds), address: None, agent: None });
             record.revoked = revoked.then(|| Revocation { at: at(3), by: user("carol") });
             record.parent = parent.map(id);
             record.token_type = token_type;

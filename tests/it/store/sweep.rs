@@ -3,8 +3,8 @@ use std::time::Duration;
 use tower_pat::{
     actor::DirectoryStore,
     feed::{Change, ChangeFeed},
-    token::{KeyId, RevocationRule, RuleScope},
-    token_service::{Retention, RuleSubject, TokenLookup, TokenStore},
+    token::{KeyId, Revocation, RevocationRule, RuleScope, TokenType},
+    token_service::{Retention, RuleSubject, TokenLookup, TokenQuery, TokenStore},
 };
 
 use super::{Fixture, at, id, read, record, user};
@@ -66,6 +66,61 @@ pub(super) async fn rules_and_good_tokens_are_kept_for_ever(fixture: &impl Fixtu
     let found = store.rules(RuleSubject::new(&user("alice"), None, Some(key))).await.unwrap();
     assert_eq!(found, [rule]);
     assert_eq!(store.find(&id(1)).await.unwrap(), Some(record(1)));
+}
+
+pub(super) async fn what_a_rule_covers_becomes_a_tombstone(fixture: &impl Fixture) {
+    let store = fixture.handle().await;
+    let typed = |number, token_type| {
+        let mut record = record(number);
+        record.token_type = token_type;
+        record
+    };
+    let personal = Some(TokenType::Personal);
+    // More than one batch.
+    let many: Vec<_> = (10..1_210).map(|number| typed(number, personal)).collect();
+    store.import(&many).await.unwrap();
+    let session = typed(1, Some(TokenType::Session));
+    let mut others = typed(2, personal);
+    others.actor = user("service");
+    others.owner = user("bob");
+    let mut later = typed(3, personal);
+    later.created_at = at(150);
+    let mut revoked_before = typed(4, personal);
+    revoked_before.revoked = Some(Revocation { at: at(110), by: user("carol") });
+    let mut in_session = typed(5, personal);
+    (in_session.owner, in_session.actor) = (user("bob"), user("bob"));
+    in_session.parent = Some(id(1));
+    for record in [&session, &others, &later, &revoked_before, &in_session] {
+        store.import(std::slice::from_ref(record)).await.unwrap();
+    }
+    let rule = |scope, seconds| RevocationRule {
+        scope,
+        issued_before: at(seconds),
+        by: user(if seconds == 120 { "admin" } else { "bob" }),
+    };
+    store.add_rule(&rule(RuleScope::Actor(user("alice")), 105)).await.unwrap();
+    store.add_rule(&rule(RuleScope::Owner(user("alice")), 120)).await.unwrap();
+    let cursor = store.head().await.unwrap();
+    let total = store.list(&TokenQuery::default()).await.unwrap().total;
+    assert_eq!(total, 3);
+
+    assert_eq!(store.sweep(at(200), &retention()).await.unwrap(), 0);
+    // By the rule that reaches furthest, and as it says.
+    let revoked = Some(Revocation { at: at(120), by: user("admin") });
+    for number in [1, 10, 600, 1_209] {
+        let found = store.find(&id(number)).await.unwrap().unwrap();
+        assert_eq!(found.revoked, revoked, "{number}");
+    }
+    for record in [&others, &later, &revoked_before, &in_session] {
+        assert_eq!(store.find(&record.id).await.unwrap().as_ref(), Some(record));
+    }
+    // Nothing that counts has changed, so nothing is told.
+    assert_eq!(store.since(&cursor).await.unwrap().changes, []);
+    assert_eq!(store.list(&TokenQuery::default()).await.unwrap().total, 3);
+    assert!(!store.revoke(&id(10), &user("bob"), at(210)).await.unwrap());
+    // Kept as what was revoked is kept.
+    assert_eq!(store.sweep(at(519), &retention()).await.unwrap(), 1);
+    assert_eq!(store.sweep(at(520), &retention()).await.unwrap(), 1_201);
 }
 
 pub(super) async fn a_reader_that_was_away_too_long_notices_the_gap(fixture: &impl Fixture) {
