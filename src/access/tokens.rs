@@ -142,7 +142,8 @@ impl Access {
         self.parts().mint(auth, request).await
     }
 
-    /// One page of the tokens that were not revoked: up to 1,000, behind up to 10,000,000.
+    /// One page of the tokens that were not revoked and are no sessions: up to 1,000, behind up to
+    /// 10,000,000.
     ///
     /// Who does not manage tokens must be able to generate them, and has to ask for their own: one of
     /// the query's filters is [`Owner`](crate::token_service::TokenFilter::Owner) or

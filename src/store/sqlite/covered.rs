@@ -120,7 +120,7 @@ const OF_KEY: &str = covered!("key_id = ?2");
 const OF_ALL: &str = covered!("?2 = ''");
 
 const SESSIONS: &str = concat!(
-    "SELECT id FROM tokens AS session
+    "SELECT id FROM tokens AS session INDEXED BY sessions_by_actor
          WHERE revoked_at IS NULL AND token_type = 'SESSION' AND ",
     is_covered!("session"),
     " LIMIT ?1"

@@ -41,7 +41,7 @@ async fn it_starts_with_who_asks_and_what_can_be_made() {
     let start = api.data(&api.alice, START, json!({})).await;
     let expected = json!({
         "corpUser": { "urn": "urn:li:corpuser:alice", "username": "alice",
-            "properties": { "displayName": "alice" } },
+            "properties": { "displayName": null } },
         "platformPrivileges": { "generatePersonalAccessTokens": true, "manageTokens": false,
             "manageServiceAccounts": false }
     });
@@ -71,7 +71,7 @@ async fn it_makes_shows_and_revokes_a_token() {
         (&list["start"], &list["count"], &list["total"]),
         (&json!(0), &json!(10), &json!(2))
     );
-    let alice = json!({ "username": "alice", "properties": { "displayName": "alice" } });
+    let alice = json!({ "username": "alice", "properties": { "displayName": null } });
     let expected = json!({ "id": id, "name": "laptop", "description": "for <b>me</b>",
         "actorUrn": "urn:li:corpuser:alice", "ownerUrn": "urn:li:corpuser:alice",
         "createdAt": NOW, "expiresAt": NOW + 30 * DAY, "status": "ACTIVE",
