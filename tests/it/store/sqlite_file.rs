@@ -181,14 +181,17 @@ async fn a_file_of_the_first_version_is_brought_up_to_date() {
     let mut old = SqliteConnection::connect_with(&options).await.unwrap();
     Migrator::new(migrations).await.unwrap().run(&mut old).await.unwrap();
     old.close().await.unwrap();
-    let insert = "INSERT INTO tokens (id, name, actor, owner, created_at, revoked_at, revoked_by)
+    let insert = "INSERT INTO tokens (
+                id, name, actor, owner, created_at, expires_at, token_type, revoked_at, revoked_by
+            )
             SELECT CAST(printf('%032d', column1) AS BLOB), 'old', 'urn:li:corpuser:' || column2,
-                'urn:li:corpuser:' || column3, 100000, column4, column5
+                'urn:li:corpuser:' || column3, 100000, column4, column5, column6, column7
             FROM (VALUES
-                (1, 'alice', 'alice', NULL, NULL),
-                (2, 'service', 'alice', NULL, NULL),
-                (3, 'alice', 'bob', NULL, NULL),
-                (4, 'alice', 'alice', 1, 'urn:li:corpuser:bob'));
+                (1, 'alice', 'alice', 90000000, NULL, NULL, NULL),
+                (2, 'service', 'alice', 10000000, 'PERSONAL', NULL, NULL),
+                (3, 'alice', 'bob', NULL, 'SERVICE_ACCOUNT', NULL, NULL),
+                (4, 'alice', 'alice', NULL, NULL, 1, 'urn:li:corpuser:bob'),
+                (5, 'alice', 'alice', 90000000, 'SESSION', NULL, NULL));
         INSERT INTO users (urn, suspended) VALUES ('urn:li:corpuser:alice', 1)";
     execute(&file(&directory), insert).await.unwrap();
 
@@ -198,14 +201,17 @@ async fn a_file_of_the_first_version_is_brought_up_to_date() {
     assert_eq!(store.user(&user("alice")).await.unwrap(), Some(alice));
     let (owner, actor) =
         (TokenFilter::Owner(vec![user("alice")]), TokenFilter::Actor(vec![user("alice")]));
-    for (filter, total) in [
-        (TokenFilter::AllOf(vec![]), 3),
-        (owner.clone(), 2),
-        (actor.clone(), 2),
-        (TokenFilter::AnyOf(vec![owner, actor]), 3),
+    for (filter, total, over) in [
+        (TokenFilter::AllOf(vec![]), 3, 1),
+        (owner.clone(), 2, 1),
+        (actor.clone(), 2, 0),
+        (TokenFilter::AnyOf(vec![owner, actor]), 3, 1),
     ] {
-        let page = store.list(&TokenQuery::default().filter(filter)).await.unwrap();
+        let query = TokenQuery::default().filter(filter);
+        let page = store.list(&query).await.unwrap();
         assert_eq!((page.tokens.len() as u64, page.total), (total, total));
+        let page = store.list(&query.filter(TokenFilter::over(at(50_000)))).await.unwrap();
+        assert_eq!((page.tokens.len() as u64, page.total), (over, over));
     }
 }
 
