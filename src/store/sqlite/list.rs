@@ -75,17 +75,16 @@ impl Way {
     /// The shorter one to a page of `total` tokens among `all`.
     fn of(query: &TokenQuery, total: u64, all: u64) -> Self {
         let wanted = u64::from(query.start).saturating_add(query.count.into()).min(total);
-        // As many are passed over for each that is found. One that is sorted is looked up in the
-        // table, which takes several times as long.
+        // As many are passed over for each that is found.
         let read = u128::from(wanted) * u128::from(all) / u128::from(total.max(1));
-        if u128::from(total) * SORTING < read { Self::ByEnd } else { Self::InOrder }
+        // What sorting one costs, beside reading one in an index: the time of its last use is not in
+        // the index by which it is found, and so is looked up in the table.
+        let sorting = if query.sort == TokenSort::LastUsedAt { 12 } else { 3 };
+        if u128::from(total) * sorting < read { Self::ByEnd } else { Self::InOrder }
     }
 }
 
-/// What looking up and sorting a token costs, beside reading one in an index.
-const SORTING: u128 = 8;
-
-/// The rows of a page. Those of a merged one come in no order.
+/// The rows of a page. Those of a merged or sorted one come in no order.
 fn page(
     query: &TokenQuery,
     selection: &Selection<'_>,
@@ -95,7 +94,7 @@ fn page(
     let mut sql = QueryBuilder::new("SELECT * FROM tokens WHERE ");
     let direction = if query.descending { " DESC" } else { "" };
     let parts = parts(selection.whose);
-    if let [part] = parts.as_slice() {
+    if let ([part], Way::InOrder) = (parts.as_slice(), way) {
         push_part(&mut sql, part);
         push_conditions(&mut sql, query, selection, way, with_rules);
         sql.push(" ORDER BY ").push(key(query, way));
@@ -411,7 +410,8 @@ mod tests {
 
     #[test]
     fn the_shorter_way_is_taken() {
-        let page = |start| TokenQuery::default().page(start, 20);
+        let by_name = TokenQuery::default().ascending(TokenSort::Name);
+        let page = |start| by_name.clone().page(start, 20);
         for (start, total, all, way) in [
             // All of them, and then fewer and fewer.
             (0, 1_000_000, 1_000_000, Way::InOrder),
@@ -420,10 +420,14 @@ mod tests {
             (0, 1_000, 1_000_000, Way::ByEnd),
             (0, 1, 1_000_000, Way::ByEnd),
             (19_980, 30_000, 1_000_000, Way::ByEnd),
+            (19_980, 51_000, 1_000_000, Way::ByEnd),
             (0, 10, 20, Way::InOrder),
             (0, 0, 0, Way::InOrder),
         ] {
             assert_eq!(Way::of(&page(start), total, all), way, "{start} {total} {all}");
         }
+        let by_use = page(19_980).ascending(TokenSort::LastUsedAt);
+        assert_eq!(Way::of(&by_use, 51_000, 1_000_000), Way::InOrder);
+        assert_eq!(Way::of(&by_use, 30_000, 1_000_000), Way::ByEnd);
     }
 }

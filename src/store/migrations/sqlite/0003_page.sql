@@ -15,47 +15,57 @@ DROP INDEX tokens_by_actor_and_created_at;
 DROP INDEX tokens_by_key_and_created_at;
 
 -- What is listed is neither revoked nor a session, and the indexes for lists have nothing else. Each
--- has its order with the id behind it, so that it can be read from either end, and the end of the
--- token, so that what is passed over is passed over in the index.
-CREATE INDEX tokens_by_end_of_all ON tokens (ends_at, id)
+-- has its order with the id behind it, so that it can be read from either end. Behind that is what
+-- the end of a token is made of, so that what is passed over is passed over in the index: SQLite does
+-- not take `ends_at` itself from there. The first ones also have what is sorted by if few are left.
+CREATE INDEX tokens_by_end_of_all ON tokens (ends_at, id, expires_at, valid_until, name, created_at)
     WHERE revoked_at IS NULL AND token_type IS NOT 'SESSION';
-CREATE INDEX tokens_by_owner ON tokens (owner, ends_at, id)
+CREATE INDEX tokens_by_owner
+    ON tokens (owner, ends_at, id, expires_at, valid_until, name, created_at)
     WHERE revoked_at IS NULL AND token_type IS NOT 'SESSION';
-CREATE INDEX tokens_by_actor ON tokens (actor, ends_at, id)
+CREATE INDEX tokens_by_actor
+    ON tokens (actor, ends_at, id, expires_at, valid_until, name, created_at)
     WHERE revoked_at IS NULL AND token_type IS NOT 'SESSION';
 -- What is missing among the tokens of an owner for all those that somebody owns or acts by.
-CREATE INDEX tokens_by_actor_for_others ON tokens (actor, ends_at, id)
+CREATE INDEX tokens_by_actor_for_others
+    ON tokens (actor, ends_at, id, expires_at, valid_until, name, created_at)
     WHERE revoked_at IS NULL AND token_type IS NOT 'SESSION' AND actor <> owner;
 
 -- Also what a revocation rule covers.
-CREATE INDEX tokens_by_created_at ON tokens (created_at, id, ends_at)
+CREATE INDEX tokens_by_created_at ON tokens (created_at, id, expires_at, valid_until)
     WHERE revoked_at IS NULL AND token_type IS NOT 'SESSION';
-CREATE INDEX tokens_by_owner_and_created_at ON tokens (owner, created_at, id, ends_at)
+CREATE INDEX tokens_by_owner_and_created_at
+    ON tokens (owner, created_at, id, expires_at, valid_until)
     WHERE revoked_at IS NULL AND token_type IS NOT 'SESSION';
-CREATE INDEX tokens_by_actor_and_created_at ON tokens (actor, created_at, id, ends_at)
+CREATE INDEX tokens_by_actor_and_created_at
+    ON tokens (actor, created_at, id, expires_at, valid_until)
     WHERE revoked_at IS NULL AND token_type IS NOT 'SESSION';
-CREATE INDEX tokens_by_actor_for_others_and_created_at ON tokens (actor, created_at, id, ends_at)
+CREATE INDEX tokens_by_actor_for_others_and_created_at
+    ON tokens (actor, created_at, id, expires_at, valid_until)
     WHERE revoked_at IS NULL AND token_type IS NOT 'SESSION' AND actor <> owner;
-CREATE INDEX tokens_by_key_and_created_at ON tokens (key_id, created_at, ends_at)
+CREATE INDEX tokens_by_key_and_created_at ON tokens (key_id, created_at, expires_at, valid_until)
     WHERE revoked_at IS NULL AND token_type IS NOT 'SESSION' AND key_id IS NOT NULL;
 
-CREATE INDEX tokens_by_name ON tokens (name, id, ends_at)
+CREATE INDEX tokens_by_name ON tokens (name, id, expires_at, valid_until)
     WHERE revoked_at IS NULL AND token_type IS NOT 'SESSION';
-CREATE INDEX tokens_by_owner_and_name ON tokens (owner, name, id, ends_at)
+CREATE INDEX tokens_by_owner_and_name ON tokens (owner, name, id, expires_at, valid_until)
     WHERE revoked_at IS NULL AND token_type IS NOT 'SESSION';
-CREATE INDEX tokens_by_actor_and_name ON tokens (actor, name, id, ends_at)
+CREATE INDEX tokens_by_actor_and_name ON tokens (actor, name, id, expires_at, valid_until)
     WHERE revoked_at IS NULL AND token_type IS NOT 'SESSION';
-CREATE INDEX tokens_by_actor_for_others_and_name ON tokens (actor, name, id, ends_at)
+CREATE INDEX tokens_by_actor_for_others_and_name
+    ON tokens (actor, name, id, expires_at, valid_until)
     WHERE revoked_at IS NULL AND token_type IS NOT 'SESSION' AND actor <> owner;
 
-CREATE INDEX tokens_by_last_used_at ON tokens (last_used_at, id, ends_at)
+CREATE INDEX tokens_by_last_used_at ON tokens (last_used_at, id, expires_at, valid_until)
     WHERE revoked_at IS NULL AND token_type IS NOT 'SESSION';
-CREATE INDEX tokens_by_owner_and_last_used_at ON tokens (owner, last_used_at, id, ends_at)
+CREATE INDEX tokens_by_owner_and_last_used_at
+    ON tokens (owner, last_used_at, id, expires_at, valid_until)
     WHERE revoked_at IS NULL AND token_type IS NOT 'SESSION';
-CREATE INDEX tokens_by_actor_and_last_used_at ON tokens (actor, last_used_at, id, ends_at)
+CREATE INDEX tokens_by_actor_and_last_used_at
+    ON tokens (actor, last_used_at, id, expires_at, valid_until)
     WHERE revoked_at IS NULL AND token_type IS NOT 'SESSION';
 CREATE INDEX tokens_by_actor_for_others_and_last_used_at
-    ON tokens (actor, last_used_at, id, ends_at)
+    ON tokens (actor, last_used_at, id, expires_at, valid_until)
     WHERE revoked_at IS NULL AND token_type IS NOT 'SESSION' AND actor <> owner;
 
 -- Sessions are found by their id, and by whom they act as.
