@@ -15,7 +15,7 @@ use tower_pat::{
     policy::{PolicyStore, default_policies},
     rest::{OPENAPI, RestService},
     token::{LastUse, TokenId, TokenType},
-    token_service::TokenStore,
+    token_service::TokenUses,
 };
 
 #[cfg(feature = "sqlite")]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tower_pat::{
     actor::{DirectoryStore, User, UserKind},
     token::{AccessTokenDuration, LastUse, TokenType},
-    token_service::{MintRequest, TokenStore},
+    token_service::{MintRequest, TokenUses},
 };
 
 use super::Api;
@@ -30,8 +30,8 @@ async fn names(api: &Api, token: &str, input: Value) -> Vec<String> {
 
 fn own(filters: Value) -> Value {
     let me = json!({ "field": "ownerOrActorUrn", "values": ["urn:li:corpuser:alice"] });
-    let mut all = vec![me];
-    all.extend(filters.as_array().unwrap().iter().cloned());
+    let Value::Array(others) = filters else { panic!("{filters}") };
+    let all: Vec<_> = [me].into_iter().chain(others).collect();
     json!({ "start": 0, "count": 10, "filters": all })
 }
 

@@ -6,7 +6,7 @@ use tower_pat::{
     token::{LastUse, Revocation, RevocationRule, RuleScope, TokenId, TokenRecord, TokenType},
     token_service::{
         TextTest, TimeTest, TokenFilter, TokenLookup, TokenOptional, TokenPage, TokenQuery,
-        TokenSort, TokenStore, TokenTextField, TokenTimeField,
+        TokenSort, TokenStore, TokenTextField, TokenTimeField, TokenUses,
     },
 };
 
