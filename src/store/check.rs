@@ -33,6 +33,11 @@ pub(super) fn user(urn: &Urn) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// The refusal of a password for what is not a person.
+pub(super) fn no_password() -> StoreError {
+    StoreError::Invalid("a service account has no password: only people log in".into())
+}
+
 /// Refuses a query that is too large to be answered by every store.
 pub(super) fn query(query: &TokenQuery) -> Result<(), StoreError> {
     let mut size = 0;

@@ -14,7 +14,7 @@ use crate::{
 
 #[derive(Debug)]
 pub(super) struct Member {
-    user: User,
+    pub(super) user: User,
     groups: BTreeSet<Urn>,
     native_groups: BTreeSet<Urn>,
 }
@@ -200,6 +200,7 @@ impl DirectoryStore for MemoryStore {
                     return false;
                 }
                 state.roles.remove(urn);
+                state.passwords.remove(urn);
                 state.announce(Change::Actor(urn.clone()));
                 true
             }))

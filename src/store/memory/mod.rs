@@ -2,6 +2,7 @@
 
 mod changes;
 mod directory;
+mod passwords;
 mod policies;
 mod tokens;
 
@@ -15,7 +16,7 @@ use tokio::sync::Notify;
 
 use self::{changes::Changes, directory::Member};
 use crate::{
-    actor::Urn,
+    actor::{PasswordHash, Urn},
     feed::Change,
     policy::Policy,
     token::{RevocationRule, RuleScope, TokenId, TokenRecord},
@@ -43,6 +44,7 @@ struct State {
     parents: HashSet<TokenId>,
     rules: HashMap<RuleScope, RevocationRule>,
     users: BTreeMap<Urn, Member>,
+    passwords: BTreeMap<Urn, PasswordHash>,
     roles: BTreeMap<Urn, BTreeSet<Urn>>,
     policies: BTreeMap<Urn, Policy>,
     changes: Changes,

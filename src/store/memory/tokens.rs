@@ -115,7 +115,7 @@ impl State {
         record.revoked.clone().or_else(by_rule)
     }
 
-    fn revoke(&mut self, id: &TokenId, by: &Urn, at: Timestamp) -> bool {
+    pub(super) fn revoke(&mut self, id: &TokenId, by: &Urn, at: Timestamp) -> bool {
         let Some(record) = self.tokens.get_mut(id).filter(|record| record.revoked.is_none()) else {
             return false;
         };

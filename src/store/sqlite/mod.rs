@@ -8,6 +8,7 @@ mod filter;
 mod groups;
 mod list;
 mod open;
+mod passwords;
 #[cfg(test)]
 mod plan;
 mod policies;

@@ -139,7 +139,7 @@ pub(super) fn user_kind(kind: UserKind) -> &'static str {
     }
 }
 
-const PERSON: &str = "person";
+pub(super) const PERSON: &str = "person";
 const SERVICE_ACCOUNT: &str = "service_account";
 
 /// The rule in a whole row of `revocation_rules`.

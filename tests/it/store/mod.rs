@@ -8,6 +8,7 @@ mod directory;
 mod list;
 #[cfg(feature = "sqlite")]
 mod model;
+mod passwords;
 mod policies;
 mod rules;
 #[cfg(feature = "sqlite")]
@@ -20,7 +21,7 @@ mod tokens;
 use std::time::Duration;
 
 use tower_pat::{
-    actor::Urn,
+    actor::{PasswordStore, Urn},
     clock::Timestamp,
     feed::{Change, ChangeFeed, FeedCursor},
     store::{MemoryStore, Store},
@@ -29,7 +30,7 @@ use tower_pat::{
 
 /// A fresh store, and as many handles of it as are wanted.
 trait Fixture {
-    type Store: Store + Clone;
+    type Store: Store + PasswordStore + Clone;
     async fn new() -> Self;
     async fn handle(&self) -> Self::Store;
 }
@@ -143,6 +144,13 @@ macro_rules! for_each_case {
                 groups_are_known_by_members_and_roles
                 a_deleted_group_leaves_nothing
                 a_role_is_given_to_all_who_are_there
+            }
+            passwords {
+                a_password_is_kept_until_it_is_changed
+                only_a_person_who_is_there_gets_a_password
+                a_password_goes_with_its_user
+                changing_a_password_ends_the_sessions_of_the_user_alone
+                a_session_is_made_before_a_change_and_ended_or_after_it
             }
             policies {
                 a_policy_is_read_as_it_was_written
