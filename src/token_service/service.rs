@@ -13,7 +13,7 @@ use crate::{
     random::{OsRandom, RandomError, RandomSource},
     token::{
         ActorType, Lifetime, LifetimePolicy, RevocationRule, RuleScope, TokenClaims, TokenId,
-        TokenRecord, TokenVersion,
+        TokenRecord, TokenType, TokenVersion,
     },
 };
 
@@ -89,21 +89,23 @@ impl TokenService {
     /// Makes a token. Its record is committed before its text is returned.
     ///
     /// Whether the actor exists is not looked at, as in DataHub; without the actor the token does
-    /// not verify.
+    /// not verify. The lifetime must be one of those allowed, but for a SESSION, which may have any
+    /// that ends.
     ///
     /// # Errors
     ///
     /// [`MintError`]; then there is no token.
     pub async fn mint(&self, request: MintRequest) -> Result<MintedToken, MintError> {
-        self.lifetimes.check(request.lifetime)?;
+        match request.lifetime {
+            // Nobody asks for the lifetime of a session: it is the service's own.
+            Lifetime::For(_) if request.token_type == TokenType::Session => {}
+            lifetime => self.lifetimes.check(lifetime)?,
+        }
         // A token carries the key alone, so every other urn with this key would be somebody else.
-        if Urn::corpuser(request.actor.key()).as_ref() != Ok(&request.actor) {
+        if !is_user(&request.actor) {
             return Err(MintError::NotAUser(request.actor));
         }
-        // DataHub's system actor too: with the same key, its token would be good for everything there.
-        if [ANONYMOUS, DATAHUB_SYSTEM].contains(&request.actor.key())
-            || self.system_actor.as_ref() == Some(&request.actor)
-        {
+        if is_reserved(&request.actor, self.system_actor.as_ref()) {
             return Err(MintError::ReservedActor(request.actor));
         }
         let created_at = self.clock.now();
@@ -249,10 +251,26 @@ impl TokenService {
         self.tokens.import(records).await
     }
 
+    /// Whether there can be tokens by which somebody acts as `actor`.
+    #[cfg(feature = "session")]
+    pub(crate) fn is_possible_actor(&self, actor: &Urn) -> bool {
+        is_user(actor) && !is_reserved(actor, self.system_actor.as_ref())
+    }
+
     /// A new UUID of version 4.
     pub(crate) fn random_uuid(&self) -> Result<String, RandomError> {
         let mut bytes = [0; 16];
         self.random.fill(&mut bytes)?;
         Ok(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())
     }
+}
+
+fn is_user(urn: &Urn) -> bool {
+    Urn::corpuser(urn.key()).as_ref() == Ok(urn)
+}
+
+/// Whether nobody may act as this. DataHub's system actor neither: with the same key, its token would
+/// be good for everything there.
+fn is_reserved(actor: &Urn, system_actor: Option<&Urn>) -> bool {
+    [ANONYMOUS, DATAHUB_SYSTEM].contains(&actor.key()) || system_actor == Some(actor)
 }
