@@ -121,16 +121,29 @@ impl BodyReader {
         B: Body,
         B::Error: Into<BoxError>,
     {
-        let body = read(&parts.headers, body, self.limit);
-        let bytes = tokio::time::timeout(self.time_limit, body).await.map_err(|_| {
-            let detail = format!("the body was not there within {:?}", self.time_limit);
-            Rejection::new(RejectionCode::RequestTimeout, detail)
-        })??;
+        let bytes = self.read_body(&parts.headers, body).await?;
         let authentication = match &self.authenticator {
             Some(authenticator) => authenticator.authenticate(parts).await?,
             None => authentication.clone(),
         };
         Ok((bytes, authentication))
+    }
+
+    /// Reads a body to its end, whoever sent it.
+    pub(crate) async fn read_body<B>(
+        &self,
+        headers: &HeaderMap,
+        body: B,
+    ) -> Result<Bytes, Rejection>
+    where
+        B: Body,
+        B::Error: Into<BoxError>,
+    {
+        let body = read(headers, body, self.limit);
+        tokio::time::timeout(self.time_limit, body).await.map_err(|_| {
+            let detail = format!("the body was not there within {:?}", self.time_limit);
+            Rejection::new(RejectionCode::RequestTimeout, detail)
+        })?
     }
 }
 

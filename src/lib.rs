@@ -66,6 +66,7 @@
 //! | [`store`] | where it all lives: in memory, or in SQLite |
 //! | [`feed`] | how a change arrives |
 //! | `graphql` | managing it all by DataHub's GraphQL API |
+//! | `session` | log-in and log-out, passwords, sessions in a cookie |
 //! | [`config`] | what a deployment chooses, and what is refused as unsafe |
 //! | [`rejection`] | why a request is refused, and how that is answered |
 //! | [`clock`], [`random`], [`backend`] | what the others share |
@@ -81,6 +82,7 @@
 //! | `tonic` | | `NamedService` for the layered services, so that `add_service` takes them |
 //! | `graphql` | | managing tokens, policies and users by DataHub's GraphQL API |
 //! | `rest` | | `rest::RestService`: tokens over HTTP, with introspection and revocation |
+//! | `session` | | `session::LogInService` and its kin: log-in with user name and password, sessions in a cookie |
 //! | `full` | | all of them |
 //!
 //! One of the signature backends must be on. gRPC is recognised and answered without any feature.
@@ -98,7 +100,7 @@ pub mod authenticate;
 #[cfg(feature = "axum")]
 pub mod axum;
 pub mod backend;
-#[cfg(any(feature = "graphql", feature = "rest"))]
+#[cfg(any(feature = "graphql", feature = "rest", feature = "session"))]
 mod body;
 pub mod clock;
 pub mod config;
@@ -114,6 +116,8 @@ pub mod rejection;
 pub mod require;
 #[cfg(feature = "rest")]
 pub mod rest;
+#[cfg(feature = "session")]
+pub mod session;
 pub mod store;
 pub mod token;
 pub mod token_service;

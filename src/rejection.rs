@@ -12,6 +12,8 @@
 //! | what the request is about is not there | 404 | none | 5 |
 //! | wrong method, size or media type | 405, 413, 415 | none | 12, 8, 3 |
 //! | the body took too long | 408 | none | 4 |
+//! | user name or password wrong | 400 | none | 16 |
+//! | tried too often | 429 and `Retry-After` | none | 8 |
 //! | at odds with what is stored | 409 | none | 6 |
 //! | a fault of ours | 500 | none | 13 |
 //!
@@ -74,6 +76,11 @@ pub enum RejectionCode {
     UnsupportedMediaType,
     /// `conflict`: what is asked for is at odds with what is stored.
     Conflict,
+    /// `invalid_credentials`: the password is not the user's, or whatever else is wrong with the
+    /// user. A 400, as in DataHub, so that it is not taken for a session that is over.
+    InvalidCredentials,
+    /// `too_many_requests`: it was tried too often.
+    TooManyRequests,
     /// `internal`: a fault of this service.
     Internal,
 }
@@ -101,6 +108,8 @@ impl RejectionCode {
             Self::PayloadTooLarge => "payload_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::Conflict => "conflict",
+            Self::InvalidCredentials => "invalid_credentials",
+            Self::TooManyRequests => "too_many_requests",
             Self::Internal => "internal",
         }
     }
@@ -114,7 +123,9 @@ impl RejectionCode {
             | Self::TokenExpired
             | Self::TokenRevoked
             | Self::ActorInactive => StatusCode::UNAUTHORIZED,
-            Self::InvalidRequest | Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::InvalidRequest | Self::BadRequest | Self::InvalidCredentials => {
+                StatusCode::BAD_REQUEST
+            }
             Self::PrivilegeMissing | Self::PrivilegeIndeterminate | Self::CrossOrigin => {
                 StatusCode::FORBIDDEN
             }
@@ -126,6 +137,7 @@ impl RejectionCode {
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Conflict => StatusCode::CONFLICT,
+            Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         }
     }
 
@@ -138,12 +150,13 @@ impl RejectionCode {
             | Self::TokenNotAccepted
             | Self::TokenExpired
             | Self::TokenRevoked
-            | Self::ActorInactive => 16,
+            | Self::ActorInactive
+            | Self::InvalidCredentials => 16,
             Self::BadRequest | Self::UnsupportedMediaType => 3,
             Self::RequestTimeout => 4,
             Self::NotFound => 5,
             Self::Conflict => 6,
-            Self::PayloadTooLarge => 8,
+            Self::PayloadTooLarge | Self::TooManyRequests => 8,
             Self::MethodNotAllowed => 12,
             Self::PrivilegeMissing | Self::PrivilegeIndeterminate | Self::CrossOrigin => 7,
             Self::Unavailable => 14,
@@ -172,6 +185,8 @@ impl RejectionCode {
             | Self::PayloadTooLarge
             | Self::UnsupportedMediaType
             | Self::Conflict
+            | Self::InvalidCredentials
+            | Self::TooManyRequests
             | Self::Internal => Challenge::None,
         }
     }

@@ -26,6 +26,8 @@ mod rest;
 #[cfg(feature = "sqlite")]
 mod revocation;
 mod secrets;
+#[cfg(feature = "session")]
+mod session;
 mod session_token;
 mod store;
 mod support;

@@ -1,0 +1,254 @@
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
+
+use http::HeaderValue;
+
+use super::{
+    LogInError, Password, PublicUrl, SessionAuthenticator, SetPasswordError, attempts::Attempts,
+    cookie::SessionCookie, hasher::Hasher,
+};
+use crate::{
+    actor::{Directory, PasswordStore, Urn},
+    backend::StoreError,
+    clock::{Clock, SystemClock, Timestamp},
+    config::Config,
+    random::{OsRandom, RandomSource},
+    token::{Lifetime, TokenText, TokenType},
+    token_service::{MintRequest, TokenService, TokenStore},
+};
+
+/// Logs people in and out, and sets their passwords. Cheap to clone; clones have the limits on
+/// attempts in common. See the [module docs](super).
+#[derive(Clone)]
+pub struct Sessions {
+    tokens: TokenService,
+    directory: Arc<dyn Directory>,
+    passwords: Arc<dyn PasswordStore>,
+    public_url: PublicUrl,
+    lifetime: Duration,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn RandomSource>,
+    hasher: Hasher,
+    attempts: Arc<Attempts>,
+}
+
+/// Somebody's session: the only place where its text is.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Session {
+    /// Its token, of type SESSION, for the cookie.
+    pub token: TokenText,
+    /// Who is logged in.
+    pub user: Urn,
+    /// When it ends, unless it is ended before.
+    pub expires_at: Timestamp,
+}
+
+impl Sessions {
+    /// Sessions over one store of tokens, users and passwords, for people who find the service at
+    /// `public_url`.
+    #[must_use]
+    pub fn new<S>(config: &Config, store: Arc<S>, public_url: PublicUrl) -> Self
+    where
+        S: TokenStore + Directory + PasswordStore,
+    {
+        Self::from_parts(config, store.clone(), store.clone(), store, public_url)
+    }
+
+    /// Sessions over parts from different places. Tokens and passwords must be from one store, or
+    /// setting a password does not end the user's sessions.
+    #[must_use]
+    pub fn from_parts(
+        config: &Config,
+        tokens: Arc<dyn TokenStore>,
+        directory: Arc<dyn Directory>,
+        passwords: Arc<dyn PasswordStore>,
+        public_url: PublicUrl,
+    ) -> Self {
+        Self {
+            tokens: TokenService::from_parts(config, tokens, directory.clone()),
+            directory,
+            passwords,
+            public_url,
+            lifetime: Self::LIFETIME,
+            clock: Arc::new(SystemClock::default()),
+            random: Arc::new(OsRandom),
+            hasher: Hasher::default(),
+            attempts: Arc::default(),
+        }
+    }
+
+    /// How long a session lasts unless another time is chosen: 24 hours.
+    pub const LIFETIME: Duration = Duration::from_hours(24);
+
+    /// How long a session lasts, whether or not it is used. Default [`LIFETIME`](Self::LIFETIME), as
+    /// in DataHub (`sessionTokenDurationMs`). The lifetimes that tokens may have do not matter here.
+    #[must_use]
+    pub fn lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetime = lifetime;
+        self
+    }
+
+    /// The clock, for dates and for the limits on attempts. Default the system's.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.tokens = self.tokens.clock(clock.clone());
+        self.clock = clock;
+        self
+    }
+
+    /// Where salts and token ids come from. Default the system's source.
+    #[must_use]
+    pub fn random(mut self, random: Arc<dyn RandomSource>) -> Self {
+        self.tokens = self.tokens.random(random.clone());
+        self.random = random;
+        self
+    }
+
+    /// Where people find the service.
+    #[must_use]
+    pub fn public_url(&self) -> &PublicUrl {
+        &self.public_url
+    }
+
+    /// What takes sessions from cookies: for
+    /// [`chain_before`](crate::authenticate::AuthenticatorBuilder::chain_before).
+    #[must_use]
+    pub fn authenticator(&self) -> SessionAuthenticator {
+        SessionAuthenticator::new(self.public_url.clone())
+    }
+
+    /// The header `Set-Cookie` that gives a browser the session.
+    #[must_use]
+    pub fn cookie(&self, session: &Session) -> HeaderValue {
+        self.session_cookie().set(&session.token, session.expires_at.since(self.clock.now()))
+    }
+
+    /// The header `Set-Cookie` that takes a session out of a browser.
+    #[must_use]
+    pub fn removal_cookie(&self) -> HeaderValue {
+        self.session_cookie().remove()
+    }
+
+    /// Makes a session for who knows the password. `user` is what somebody typed, such as `alice`,
+    /// and `address` is where from.
+    ///
+    /// After ten failures for a user from an address there is one attempt a minute, and after a
+    /// hundred from an address, whatever users they were for, one every six seconds. All addresses of
+    /// an IPv6 /64 are one. What fails elsewhere does not count, so that nobody can lock a user out.
+    ///
+    /// # Errors
+    ///
+    /// [`LogInError`]; [`InvalidCredentials`](LogInError::InvalidCredentials) is all that is said,
+    /// and after the same time, whatever it is that is wrong.
+    pub async fn log_in(
+        &self,
+        user: &str,
+        password: &Password,
+        address: IpAddr,
+    ) -> Result<Session, LogInError> {
+        let attempt = self
+            .attempts
+            .begin(user, address, self.clock.monotonic())
+            .map_err(|retry_after| LogInError::TooManyAttempts { retry_after })?;
+        let result = self.try_log_in(user, password).await;
+        match &result {
+            Ok(_) => self.attempts.succeeded(&attempt),
+            Err(error) if error.is_undecided() => self.attempts.undecided(&attempt),
+            Err(_) => {}
+        }
+        result
+    }
+
+    async fn try_log_in(&self, user: &str, password: &Password) -> Result<Session, LogInError> {
+        // Both are asked for whoever it is, so that it takes the same time.
+        let user = Urn::corpuser(user).ok();
+        let (hash, may_act) = match &user {
+            Some(urn) => {
+                let hash = self.passwords.password_hash(urn).await?;
+                let profile = self.directory.profile(urn).await?;
+                (hash, profile.is_some_and(|profile| profile.inactive().is_none()))
+            }
+            None => (None, false),
+        };
+        let is_good = self.hasher.verify(password, hash.as_ref()).await?;
+        let Some(user) = user.filter(|_| is_good && may_act) else {
+            return Err(LogInError::InvalidCredentials);
+        };
+        let request =
+            MintRequest::new(TokenType::Session, user.clone(), Lifetime::For(self.lifetime))
+                .name("session")
+                .created_via("logIn");
+        let minted = self.tokens.mint(request).await?;
+        // Who changes a password ends the sessions that are there. If that happened since the hash
+        // was read, this one may have come too late for it.
+        if self.passwords.password_hash(&user).await? != hash {
+            self.tokens.revoke(&minted.record.id, &user).await?;
+            return Err(LogInError::InvalidCredentials);
+        }
+        let expires_at = minted.record.expires_at.unwrap_or(minted.record.created_at);
+        Ok(Session { token: minted.token, user, expires_at })
+    }
+
+    /// Ends the session with this token. What is no session, or was ended before, is left as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails; then the session goes on.
+    pub async fn log_out(&self, token: &TokenText) -> Result<(), StoreError> {
+        let id = self.tokens.id_of(token.expose());
+        match self.tokens.find(&id).await? {
+            Some(record) if record.token_type == Some(TokenType::Session) => {
+                self.tokens.revoke(&id, &record.actor).await.map(|_| ())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Sets a user's password, by the word of `by`, and ends all of the user's sessions. Whether `by`
+    /// may do so is not asked here.
+    ///
+    /// # Errors
+    ///
+    /// [`SetPasswordError`]; then nothing has changed.
+    pub async fn set_password(
+        &self,
+        user: &Urn,
+        password: &Password,
+        by: &Urn,
+    ) -> Result<(), SetPasswordError> {
+        password.check()?;
+        if !self.tokens.is_possible_actor(user) {
+            return Err(SetPasswordError::Reserved(user.clone()));
+        }
+        let hash = self.hasher.hash(password, &*self.random).await?;
+        let now = self.clock.now();
+        if self.passwords.set_password_hash(user, Some(&hash), by, now).await? {
+            Ok(())
+        } else {
+            Err(SetPasswordError::NoSuchUser(user.clone()))
+        }
+    }
+
+    /// Takes a user's password away, so that nobody can log in as this user, and ends all of the
+    /// user's sessions. `false` if there is no such user.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails; then nothing has changed.
+    pub async fn remove_password(&self, user: &Urn, by: &Urn) -> Result<bool, StoreError> {
+        self.passwords.set_password_hash(user, None, by, self.clock.now()).await
+    }
+
+    pub(super) fn session_cookie(&self) -> SessionCookie {
+        SessionCookie::new(&self.public_url)
+    }
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions")
+            .field("public_url", &self.public_url)
+            .field("lifetime", &self.lifetime)
+            .finish_non_exhaustive()
+    }
+}
