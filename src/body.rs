@@ -1,6 +1,9 @@
 //! Reading the bodies of requests, and answering with bodies that are whole: what the services that
 //! are not layers share.
 
+#[cfg(any(feature = "graphql", feature = "rest"))]
+mod reader;
+
 use std::{
     convert::Infallible,
     error::Error,
@@ -10,12 +13,13 @@ use std::{
 };
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Response, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Response, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 
+#[cfg(any(feature = "graphql", feature = "rest"))]
+pub(crate) use self::reader::BodyReader;
 use crate::{
-    authenticate::{Authentication, Authenticator},
     gate::Refusals,
     rejection::{Rejection, RejectionCode},
 };
@@ -84,67 +88,28 @@ pub(crate) fn check_content_type(headers: &HeaderMap, expected: &str) -> Result<
 /// How many bytes behind the limit are read and thrown away.
 const DISCARDED: usize = 32 * 1024 * 1024;
 
+/// How long a body may take unless another limit is chosen.
+pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(30);
+
 fn unsupported(detail: String) -> Rejection {
     Rejection::new(RejectionCode::UnsupportedMediaType, detail)
 }
 
-/// How bodies are read.
-#[derive(Debug, Clone)]
-pub(crate) struct BodyReader {
-    /// How many bytes one may have.
-    pub(crate) limit: usize,
-    /// How long one may take.
-    pub(crate) time_limit: Duration,
-    /// Judges the request again when the body is there.
-    pub(crate) authenticator: Option<Authenticator>,
-}
-
-impl BodyReader {
-    /// How long a body may take unless another limit is chosen.
-    pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(30);
-
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, time_limit: Self::TIME_LIMIT, authenticator: None }
-    }
-
-    /// Reads a body to its end, and says who sent it, as of then.
-    ///
-    /// The layer in front has judged the head, and a body can take its time: who was suspended, or
-    /// whose token was revoked meanwhile, must not be answered by what they were before.
-    pub(crate) async fn read<B>(
-        &self,
-        parts: &Parts,
-        authentication: &Authentication,
-        body: B,
-    ) -> Result<(Bytes, Authentication), Rejection>
-    where
-        B: Body,
-        B::Error: Into<BoxError>,
-    {
-        let bytes = self.read_body(&parts.headers, body).await?;
-        let authentication = match &self.authenticator {
-            Some(authenticator) => authenticator.authenticate(parts).await?,
-            None => authentication.clone(),
-        };
-        Ok((bytes, authentication))
-    }
-
-    /// Reads a body to its end, whoever sent it.
-    pub(crate) async fn read_body<B>(
-        &self,
-        headers: &HeaderMap,
-        body: B,
-    ) -> Result<Bytes, Rejection>
-    where
-        B: Body,
-        B::Error: Into<BoxError>,
-    {
-        let body = read(headers, body, self.limit);
-        tokio::time::timeout(self.time_limit, body).await.map_err(|_| {
-            let detail = format!("the body was not there within {:?}", self.time_limit);
-            Rejection::new(RejectionCode::RequestTimeout, detail)
-        })?
-    }
+/// Reads a body of at most `limit` bytes, which has to be there within `time_limit`.
+pub(crate) async fn read_within<B>(
+    headers: &HeaderMap,
+    body: B,
+    limit: usize,
+    time_limit: Duration,
+) -> Result<Bytes, Rejection>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    tokio::time::timeout(time_limit, read(headers, body, limit)).await.map_err(|_| {
+        let detail = format!("the body was not there within {time_limit:?}");
+        Rejection::new(RejectionCode::RequestTimeout, detail)
+    })?
 }
 
 /// Reads a body of at most `limit` bytes.
@@ -285,30 +250,5 @@ mod tests {
         ]);
         let refused = read(&HeaderMap::new(), StreamBody::new(broken), 10).await.unwrap_err();
         assert_eq!(refused.code(), RejectionCode::BadRequest);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_body_has_its_time() {
-        let (parts, ()) = http::Request::new(()).into_parts();
-        let authentication = Authentication::for_tests(
-            crate::actor::Actor::new(crate::actor::Urn::corpuser("alice").unwrap()),
-            [],
-        );
-        let mut reader = BodyReader::new(10);
-        let never = || {
-            let frames = futures_util::stream::pending::<Result<Frame<Bytes>, Infallible>>();
-            StreamBody::new(frames)
-        };
-        for limit in [BodyReader::TIME_LIMIT, Duration::from_secs(7)] {
-            reader.time_limit = limit;
-            let began = tokio::time::Instant::now();
-            let refused = reader.read(&parts, &authentication, never()).await.unwrap_err();
-            assert_eq!(refused.code(), RejectionCode::RequestTimeout);
-            assert_eq!(refused.status(), 408);
-            assert!(began.elapsed() >= limit && began.elapsed() < limit * 2);
-        }
-        let body = Full::new(Bytes::from_static(b"{}"));
-        let (bytes, by) = reader.read(&parts, &authentication, body).await.unwrap();
-        assert_eq!((&bytes[..], by.actor().urn()), (&b"{}"[..], authentication.actor().urn()));
     }
 }

@@ -21,7 +21,7 @@ impl SessionCookie {
 
     /// With TLS the name has the prefix by which browsers know that nobody but this very host set it,
     /// over TLS, for all of its paths.
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         if self.is_secure { "__Host-tower_pat_session" } else { "tower_pat_session" }
     }
 

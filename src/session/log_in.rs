@@ -14,7 +14,7 @@ use super::{LogInError, Session, Sessions, error::whole_seconds, origin};
 use crate::{
     authenticate::ClientAddress,
     backend::{BoxFuture, chain},
-    body::{self, AnswerBody, BodyReader, BoxError},
+    body::{self, AnswerBody, BoxError},
     clock::Timestamp,
     gate::Refusals,
     rejection::{Rejection, RejectionBody, RejectionCode},
@@ -42,7 +42,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct LogInService {
     sessions: Sessions,
-    body: BodyReader,
+    body_time_limit: Duration,
     refusals: Refusals,
 }
 
@@ -50,14 +50,14 @@ impl LogInService {
     /// The service that makes these sessions.
     #[must_use]
     pub fn new(sessions: Sessions) -> Self {
-        Self { sessions, body: BodyReader::new(LIMIT), refusals: Refusals::default() }
+        Self { sessions, body_time_limit: body::TIME_LIMIT, refusals: Refusals::default() }
     }
 
     /// How long the body of a request may take, from when its head was there; one that takes longer
     /// is answered with 408. Default 30 s.
     #[must_use]
     pub fn body_time_limit(mut self, limit: Duration) -> Self {
-        self.body.time_limit = limit;
+        self.body_time_limit = limit;
         self
     }
 
@@ -103,7 +103,7 @@ impl LogInService {
             return Err(Rejection::new(RejectionCode::Internal, detail).into());
         };
         body::check_content_type(&parts.headers, "application/json")?;
-        let bytes = self.body.read_body(&parts.headers, body).await?;
+        let bytes = body::read_within(&parts.headers, body, LIMIT, self.body_time_limit).await?;
         // What is wrong with it is not said: it could be said of a password.
         let credentials: Credentials = serde_json::from_slice(&bytes).map_err(|_| {
             let detail = "the body must be a JSON object with the texts `username` and `password`";

@@ -239,6 +239,12 @@ impl Sessions {
         self.passwords.set_password_hash(user, None, by, self.clock.now()).await
     }
 
+    /// The name of the cookie that sessions are in, such as for a proxy that passes on no other.
+    #[must_use]
+    pub fn cookie_name(&self) -> &'static str {
+        self.session_cookie().name()
+    }
+
     pub(super) fn session_cookie(&self) -> SessionCookie {
         SessionCookie::new(&self.public_url)
     }

@@ -250,6 +250,8 @@ async fn the_public_url_decides_the_cookie_and_no_header() {
         assert!(cookie.starts_with("__Host-tower_pat_session=eyJ"), "{cookie}");
         assert_eq!(attributes, "HttpOnly; SameSite=Strict; Secure; Path=/; Max-Age=86400");
         assert_eq!(site.get(&[("cookie", cookie)]).await.status, 200);
+        let value = cookie.strip_prefix(site.sessions.cookie_name()).unwrap();
+        assert!(value.starts_with("=eyJ"), "{value}");
         let renamed = cookie.strip_prefix("__Host-").unwrap();
         assert_eq!(site.get(&[("cookie", renamed)]).await.status, 401);
     }

@@ -159,7 +159,7 @@ fn cookie_of(answer: &Answer) -> String {
 macro_rules! for_each_case {
     ($($store:ident, $new:expr;)*) => {
         $(for_each_case! {
-            @ $store, $new:
+            @ $store, $new;
             log_in {
                 a_good_password_gives_a_session_in_a_cookie
                 whatever_is_wrong_is_answered_alike
@@ -187,7 +187,7 @@ macro_rules! for_each_case {
             }
         })*
     };
-    (@ $store:ident, $new:expr: $($module:ident { $($case:ident)* })*) => {
+    (@ $store:ident, $new:expr; $($module:ident { $($case:ident)* })*) => {
         mod $store {
             use super::*;
             $($(

@@ -5,7 +5,3 @@ CREATE TABLE passwords (
     set_at   INTEGER NOT NULL,
     set_by   TEXT    NOT NULL
 ) STRICT, WITHOUT ROWID;
-
--- What ends when somebody's password is changed.
-CREATE INDEX sessions_by_actor ON tokens (actor)
-    WHERE token_type = 'SESSION' AND revoked_at IS NULL;
