@@ -5,7 +5,7 @@ use http::{Request, header};
 use proptest::prelude::*;
 use serde_json::json;
 use tower_pat::{
-    actor::{DirectoryStore, PasswordStore},
+    actor::PasswordStore,
     rejection::RejectionCode,
     session::{LogInError, LogInService},
     store::{MemoryStore, Store},

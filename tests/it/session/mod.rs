@@ -194,7 +194,6 @@ macro_rules! for_each_case {
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $case() {
                     let directory = tempfile::tempdir().unwrap();
-                    let _ = &directory;
                     let store = ($new)(directory.path().to_owned()).await;
                     super::$module::$case(&Site::new(store).await).await;
                 }
