@@ -408,7 +408,7 @@ function renderNoAccess() {
   byId("empty-title").textContent = "You may not list access tokens";
   byId("empty-text").textContent = state.may.generate
     ? `Your privileges may have changed. Load the page again, or ask ${settings.contact}.`
-    : missingPrivilege("list and generate tokens");
+    : "Listing them needs one of the privileges that generating them needs.";
 }
 
 function row(token) {
@@ -423,7 +423,7 @@ function row(token) {
   return withRole("row", make("tr", {},
     nameCell,
     cell("Description", "of-description", description ? text(description, "clip") : dash()),
-    cell("Created", "of-time", time(token.createdAt)),
+    cell("Created", "of-time", past(token.createdAt)),
     cell("Expires", "of-time", token.expiresAt === null ? make("span", { className: "never", textContent: "Never" })
       : time(token.expiresAt, status === "ACTIVE" && token.expiresAt - now() < SOON ? "soon" : "")),
     cell("Last used", "of-time", lastUse(token)),
@@ -436,9 +436,9 @@ function row(token) {
 
 function lastUse({ lastUsedAt, lastUsedAddress, lastUsedAgent }) {
   if (lastUsedAt === null) return make("span", { className: "faint", textContent: "Never" });
-  const used = time(lastUsedAt);
-  if (lastUsedAddress) used.append(text(`from ${lastUsedAddress}`, "second clip"));
-  if (lastUsedAgent) used.lastElementChild.title = `${used.lastElementChild.title}, ${lastUsedAgent}`;
+  const used = past(lastUsedAt);
+  used.title = [used.title, lastUsedAddress, lastUsedAgent].filter(Boolean).join(", ");
+  if (lastUsedAddress) used.append(text(lastUsedAddress, "second clip"));
   return used;
 }
 
@@ -836,11 +836,22 @@ function time(at, className = "") {
   return element;
 }
 
+/** A time that has been. The clock of the service is known to the second, so it may seem to be ahead. */
+function past(at) {
+  const element = time(at);
+  element.dataset.past = "";
+  element.firstElementChild.textContent = timeDistance(element);
+  return element;
+}
+
+function timeDistance(element) {
+  const ms = Date.parse(element.dateTime) - now();
+  return distance("past" in element.dataset ? Math.min(ms, 0) : ms);
+}
+
 /** Distances grow old while the page is open. */
 function refreshTimes() {
-  for (const element of document.querySelectorAll("#rows time")) {
-    element.firstElementChild.textContent = distance(Date.parse(element.dateTime) - now());
-  }
+  for (const element of document.querySelectorAll("#rows time")) element.firstElementChild.textContent = timeDistance(element);
   if (byId("create-dialog").open) renderExpiry();
 }
 
