@@ -1,71 +1,21 @@
-//! Reading the bodies of requests, and answering with bodies that are whole: what the services that
-//! are not layers share.
+//! Reading the bodies of requests: what the services that are not layers share.
 
 #[cfg(any(feature = "graphql", feature = "rest"))]
 mod reader;
 
-use std::{
-    convert::Infallible,
-    error::Error,
-    pin::{Pin, pin},
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{error::Error, pin::pin, time::Duration};
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Response, header};
-use http_body::{Body, Frame, SizeHint};
+use http::{HeaderMap, HeaderValue, header};
+use http_body::Body;
 use http_body_util::BodyExt;
 
 #[cfg(any(feature = "graphql", feature = "rest"))]
 pub(crate) use self::reader::BodyReader;
-use crate::{
-    gate::Refusals,
-    rejection::{Rejection, RejectionCode},
-};
+pub(crate) use crate::answer::{AnswerBody, refuse};
+use crate::rejection::{Rejection, RejectionCode};
 
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
-
-/// The body of an answer that was made at once.
-#[derive(Debug, Clone, Default)]
-pub struct AnswerBody(Option<Bytes>);
-
-impl AnswerBody {
-    pub(crate) fn new(bytes: Bytes) -> Self {
-        Self(Some(bytes).filter(|bytes| !bytes.is_empty()))
-    }
-}
-
-impl Body for AnswerBody {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.0.take().map(|bytes| Ok(Frame::data(bytes))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.is_none()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let length = self.0.as_ref().map_or(0, Bytes::len);
-        SizeHint::with_exact(u64::try_from(length).unwrap_or(u64::MAX))
-    }
-}
-
-/// The answer that is `rejection`, which nobody may keep.
-pub(crate) fn refuse(refusals: &Refusals, rejection: &Rejection) -> Response<AnswerBody> {
-    let mut response = refusals.respond_http::<AnswerBody>(rejection).map(|body| {
-        // A refusal has its bytes at hand.
-        AnswerBody::new(body.into_refusal_bytes())
-    });
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
 
 /// Checks that a body is of this media type, such as `application/json`, whatever its parameters
 /// are, and not compressed.
@@ -164,6 +114,13 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        convert::Infallible,
+        pin::Pin,
+        task::{Context, Poll},
+    };
+
+    use http_body::{Frame, SizeHint};
     use http_body_util::{Full, StreamBody};
 
     use super::*;

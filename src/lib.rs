@@ -67,6 +67,7 @@
 //! | [`feed`] | how a change arrives |
 //! | `graphql` | managing it all by DataHub's GraphQL API |
 //! | `session` | log-in and log-out, passwords, sessions in a cookie |
+//! | `settings` | the page on which people make and revoke their tokens |
 //! | [`config`] | what a deployment chooses, and what is refused as unsafe |
 //! | [`rejection`] | why a request is refused, and how that is answered |
 //! | [`clock`], [`random`], [`backend`] | what the others share |
@@ -83,6 +84,7 @@
 //! | `graphql` | | managing tokens, policies and users by DataHub's GraphQL API |
 //! | `rest` | | `rest::RestService`: tokens over HTTP, with introspection and revocation |
 //! | `session` | | `session::LogInService` and its kin: log-in with user name and password, sessions in a cookie |
+//! | `settings` | | `settings::SettingsService`: the page on which people make and revoke their tokens |
 //! | `full` | | all of them |
 //!
 //! One of the signature backends must be on. gRPC is recognised and answered without any feature.
@@ -96,6 +98,8 @@ compile_error!(
 
 pub mod access;
 pub mod actor;
+#[cfg(any(feature = "graphql", feature = "rest", feature = "session", feature = "settings"))]
+mod answer;
 pub mod authenticate;
 #[cfg(feature = "axum")]
 pub mod axum;
@@ -118,6 +122,8 @@ pub mod require;
 pub mod rest;
 #[cfg(feature = "session")]
 pub mod session;
+#[cfg(feature = "settings")]
+pub mod settings;
 pub mod store;
 pub mod token;
 pub mod token_service;

@@ -37,7 +37,7 @@ impl<B> ResponseBody<B> {
     }
 }
 
-#[cfg(any(feature = "graphql", feature = "rest", feature = "session"))]
+#[cfg(any(feature = "graphql", feature = "rest", feature = "session", feature = "settings"))]
 impl<B> ResponseBody<B> {
     /// The bytes of a refusal; none if it is the inner service's body.
     pub(crate) fn into_refusal_bytes(self) -> Bytes {

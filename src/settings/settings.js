@@ -53,6 +53,7 @@ const REVOKE = `mutation Revoke($tokenId: String!) { revokeAccessToken(tokenId: 
 const USERS = `query Users($input: ListUsersInput!) {
   listUsers(input: $input) { total users { urn username properties { displayName } } }
 }`;
+const USER = `query User($urn: String!) { corpUser(urn: $urn) { exists } }`;
 const SERVICE_ACCOUNTS = `query ServiceAccounts($input: ListServiceAccountsInput!) {
   listServiceAccounts(input: $input) { total serviceAccounts { urn name displayName } }
 }`;
@@ -134,7 +135,7 @@ async function start() {
     if (failure.kind === "unauthenticated") return showLogIn();
     byId("starting-text").textContent = "";
     byId("start-again").hidden = false;
-    tell("page-alert", failure.message);
+    failed(failure, "page-alert");
   }
 }
 
@@ -379,7 +380,10 @@ async function loadTokens() {
 }
 
 function renderTokens({ start, total, tokens }) {
+  // Who has gone on to a row while the list was loaded stays there.
+  const focused = byId("rows").contains(document.activeElement) ? document.activeElement.dataset.id : null;
   byId("rows").replaceChildren(...tokens.map(row));
+  if (focused) focusRow(focused);
   byId("sheet").hidden = total === 0;
   byId("filters").hidden = false;
   byId("empty").hidden = total > 0;
@@ -491,7 +495,9 @@ function turnPage(by) {
 
 /** Offers users below a field while somebody types. Who may not list users types the whole name. */
 function suggest(input, list) {
+  let allowed = true;
   const load = later(async () => {
+    if (!allowed || !state.me) return;
     try {
       const { listUsers } = await graphql(USERS, { input: { start: 0, count: 20, query: input.value.trim() } }, "listUsers");
       list.replaceChildren(...listUsers.users.map(({ urn, username, properties }) => {
@@ -499,8 +505,9 @@ function suggest(input, list) {
         option.dataset.urn = urn;
         return option;
       }));
-    } catch {
+    } catch (failure) {
       list.replaceChildren();
+      allowed = failure.kind !== "forbidden";
     }
   });
   input.addEventListener("focus", () => { if (list.childElementCount === 0) load(); });
@@ -512,6 +519,16 @@ function urnOf(text, list) {
   if (text.startsWith("urn:li:")) return text;
   const offered = [...list.children].find((option) => option.value === text);
   return offered?.dataset.urn ?? `urn:li:corpuser:${text}`;
+}
+
+/** Whether there certainly is no such user. Who may not know is not kept from trying. */
+async function isNobody(urn) {
+  try {
+    return (await graphql(USER, { urn }, "corpUser")).corpUser.exists === false;
+  } catch (failure) {
+    if (failure.kind === "unauthenticated") throw failure;
+    return false;
+  }
 }
 
 async function loadServiceAccounts() {
@@ -626,9 +643,15 @@ async function submitCreate(event) {
   if (!input) return;
   state.creating = true;
   busy(byId("create"), true);
+  byId("create-cancel").disabled = true;
   let sent = false;
   try {
     if (!(await stillMe())) return;
+    if (input.type === "PERSONAL" && input.actorUrn !== state.me.urn && (await isNobody(input.actorUrn))) {
+      fieldError("acts-as", "There is no user of this name.");
+      byId("acts-as").focus();
+      return;
+    }
     sent = true;
     const { createAccessToken } = await graphql(CREATE, { input }, "createAccessToken");
     byId("create-dialog").close();
@@ -641,6 +664,7 @@ async function submitCreate(event) {
   } finally {
     state.creating = false;
     busy(byId("create"), false);
+    byId("create-cancel").disabled = false;
   }
 }
 
@@ -750,6 +774,7 @@ async function submitRevoke() {
   const next = neighbour(id);
   state.revoking = true;
   busy(byId("revoke"), true);
+  byId("revoke-cancel").disabled = true;
   tell("revoke-status", "");
   tell("revoke-alert", "");
   try {
@@ -761,6 +786,7 @@ async function submitRevoke() {
   } finally {
     state.revoking = false;
     busy(byId("revoke"), false);
+    byId("revoke-cancel").disabled = false;
   }
 }
 

@@ -29,6 +29,8 @@ mod secrets;
 #[cfg(feature = "session")]
 mod session;
 mod session_token;
+#[cfg(feature = "settings")]
+mod settings;
 mod store;
 mod support;
 mod token_service;
