@@ -373,7 +373,7 @@ async function loadTokens() {
   } catch (failure) {
     if (loading !== state.loading) return;
     if (failure.kind === "forbidden") return renderNoAccess();
-    failed(failure, "page-alert", "The list could not be loaded.");
+    failed(failure, "page-alert", "The list could not be loaded, and what is shown may be old.");
   } finally {
     if (loading === state.loading) table.setAttribute("aria-busy", "false");
   }
