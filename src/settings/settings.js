@@ -523,12 +523,9 @@ function urnOf(text, list) {
 
 /** Whether there certainly is no such user. Who may not know is not kept from trying. */
 async function isNobody(urn) {
-  try {
-    return (await graphql(USER, { urn }, "corpUser")).corpUser.exists === false;
-  } catch (failure) {
-    if (failure.kind === "unauthenticated") throw failure;
-    return false;
-  }
+  const { data, errors } = await send(settings.graphqlPath, { query: USER, variables: { urn } });
+  if (errors?.length) return false;
+  return data.corpUser === null || data.corpUser?.exists === false;
 }
 
 async function loadServiceAccounts() {
