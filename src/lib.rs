@@ -67,6 +67,7 @@
 //! | [`feed`] | how a change arrives |
 //! | `graphql` | managing it all by DataHub's GraphQL API |
 //! | `session` | log-in and log-out, passwords, sessions in a cookie |
+//! | `front_door` | what stands before a metadata service, and passes requests on |
 //! | `settings` | the page on which people make and revoke their tokens |
 //! | [`config`] | what a deployment chooses, and what is refused as unsafe |
 //! | [`rejection`] | why a request is refused, and how that is answered |
@@ -84,6 +85,7 @@
 //! | `graphql` | | managing tokens, policies and users by DataHub's GraphQL API |
 //! | `rest` | | `rest::RestService`: tokens over HTTP, with introspection and revocation |
 //! | `session` | | `session::LogInService` and its kin: log-in with user name and password, sessions in a cookie |
+//! | `front-door` | | `front_door::FrontDoor`: requests passed on to a metadata service |
 //! | `settings` | | `settings::SettingsService`: the page on which people make and revoke their tokens |
 //! | `full` | | all of them |
 //!
@@ -110,6 +112,8 @@ pub mod clock;
 pub mod config;
 mod epoch;
 pub mod feed;
+#[cfg(feature = "front-door")]
+pub mod front_door;
 mod gate;
 #[cfg(feature = "graphql")]
 pub mod graphql;

@@ -16,6 +16,7 @@
 //! | tried too often | 429 and `Retry-After` | none | 8 |
 //! | at odds with what is stored | 409 | none | 6 |
 //! | a fault of ours | 500 | none | 13 |
+//! | the service behind this one cannot be reached, or takes too long | 502, 504 | none | 14, 4 |
 //!
 //! The body is a problem document (RFC 9457) with these members: `type`, `title`, `status`,
 //! `detail`, a stable `code` for programs, and `message` and `exceptionClass`, which DataHub's
@@ -56,8 +57,8 @@ pub enum RejectionCode {
     PrivilegeMissing,
     /// `privilege_indeterminate`: a policy may grant it, but what that depends on is not known.
     PrivilegeIndeterminate,
-    /// `cross_origin`: a session in a cookie was to write something, and the request came from the
-    /// page of another origin.
+    /// `cross_origin`: a session in a cookie was to write something, or somebody to be logged in or
+    /// out, and the request came from the page of another origin.
     CrossOrigin,
     /// `unavailable`: nothing is known, since a store, the directory or the facts are down.
     Unavailable,
@@ -83,6 +84,10 @@ pub enum RejectionCode {
     TooManyRequests,
     /// `internal`: a fault of this service.
     Internal,
+    /// `bad_gateway`: the service to which the request is passed on cannot be reached.
+    BadGateway,
+    /// `gateway_timeout`: the service to which the request is passed on takes too long.
+    GatewayTimeout,
 }
 
 impl RejectionCode {
@@ -111,6 +116,8 @@ impl RejectionCode {
             Self::InvalidCredentials => "invalid_credentials",
             Self::TooManyRequests => "too_many_requests",
             Self::Internal => "internal",
+            Self::BadGateway => "bad_gateway",
+            Self::GatewayTimeout => "gateway_timeout",
         }
     }
 
@@ -138,6 +145,8 @@ impl RejectionCode {
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Conflict => StatusCode::CONFLICT,
             Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+            Self::BadGateway => StatusCode::BAD_GATEWAY,
+            Self::GatewayTimeout => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 
@@ -153,13 +162,13 @@ impl RejectionCode {
             | Self::ActorInactive
             | Self::InvalidCredentials => 16,
             Self::BadRequest | Self::UnsupportedMediaType => 3,
-            Self::RequestTimeout => 4,
+            Self::RequestTimeout | Self::GatewayTimeout => 4,
             Self::NotFound => 5,
             Self::Conflict => 6,
             Self::PayloadTooLarge | Self::TooManyRequests => 8,
             Self::MethodNotAllowed => 12,
             Self::PrivilegeMissing | Self::PrivilegeIndeterminate | Self::CrossOrigin => 7,
-            Self::Unavailable => 14,
+            Self::Unavailable | Self::BadGateway => 14,
             Self::NotAuthenticated | Self::Internal => 13,
         }
     }
@@ -187,7 +196,9 @@ impl RejectionCode {
             | Self::Conflict
             | Self::InvalidCredentials
             | Self::TooManyRequests
-            | Self::Internal => Challenge::None,
+            | Self::Internal
+            | Self::BadGateway
+            | Self::GatewayTimeout => Challenge::None,
         }
     }
 }

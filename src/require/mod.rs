@@ -44,7 +44,7 @@ mod future;
 mod layer;
 mod service;
 
-#[cfg(any(feature = "axum", feature = "graphql", feature = "rest"))]
+#[cfg(any(feature = "axum", feature = "front-door", feature = "graphql", feature = "rest"))]
 pub(crate) use self::service::authentication;
 pub use self::{
     error::AuthorizeError, future::ResponseFuture, layer::RequirePrivilegeLayer,

@@ -13,6 +13,8 @@ mod authenticate;
 #[cfg(feature = "axum")]
 mod axum;
 mod bad_input;
+#[cfg(feature = "front-door")]
+mod front_door;
 #[cfg(feature = "graphql")]
 mod graphql;
 mod hyper;

@@ -1,0 +1,341 @@
+//! What is passed on to a service elsewhere, over a socket, and what is not.
+
+use std::{convert::Infallible, net::SocketAddr, time::Duration};
+
+use axum::{
+    Json, Router,
+    body::Body,
+    extract::Request as AxumRequest,
+    http::{StatusCode as Status, header::SET_COOKIE},
+    routing::{any, get, post},
+};
+use bytes::Bytes;
+use http::{Method, Request, header};
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    sync::mpsc,
+};
+use tower::{Layer, Service, ServiceExt};
+use tower_pat::{
+    AuthenticateLayer, Authentication,
+    actor::Actor,
+    front_door::{FrontDoor, Paths},
+};
+
+use crate::support::{Answer, IntoAnswer, World, user};
+
+/// A service that says what it was asked.
+async fn behind() -> String {
+    let app = Router::new()
+        .route("/teapot", get(async || (Status::IM_A_TEAPOT, [(SET_COOKIE, "a=b")], "short")))
+        .route("/bad", get(async || (Status::BAD_GATEWAY, "its own")))
+        .route("/late", get(async || (Status::GATEWAY_TIMEOUT, "its own")))
+        .route("/never", any(async || std::future::pending::<()>().await))
+        .route("/echo", post(async |request: AxumRequest| request.into_body()))
+        .fallback(said);
+    serve(app).await
+}
+
+async fn serve(app: Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    format!("http://{address}")
+}
+
+async fn said(request: AxumRequest) -> Json<Value> {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    let mut headers: Vec<_> = parts
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), String::from_utf8(value.as_bytes().to_vec()).unwrap()))
+        .collect();
+    headers.sort();
+    Json(json!({
+        "method": parts.method.as_str(), "target": parts.uri.to_string(), "headers": headers,
+        "body": String::from_utf8(body.to_vec()).unwrap(),
+    }))
+}
+
+/// A service that answers this, whatever it is asked, and ends the connection.
+async fn raw(answer: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(answer).await;
+        }
+    });
+    format!("http://{address}")
+}
+
+fn get_it(path: &str) -> Request<String> {
+    Request::get(path).body(String::new()).unwrap()
+}
+
+fn with(request: Request<String>, headers: &[(&str, &str)]) -> Request<String> {
+    let mut request = request;
+    for (name, value) in headers {
+        let name: http::HeaderName = name.parse().unwrap();
+        request.headers_mut().append(name, value.parse().unwrap());
+    }
+    request
+}
+
+async fn answer(layer: &AuthenticateLayer, door: &FrontDoor, request: Request<String>) -> Answer {
+    layer.layer(door.clone()).oneshot(request).await.unwrap().into_answer().await
+}
+
+/// Sends a request of somebody who is there, whoever that is.
+async fn sent(door: &FrontDoor, request: Request<String>) -> Answer {
+    let mut request = request;
+    let somebody = Authentication::for_tests(Actor::new(user("alice")), []);
+    request.extensions_mut().insert(somebody);
+    door.clone().oneshot(request).await.unwrap().into_answer().await
+}
+
+/// The headers that the service behind was sent, but for the one that names its host.
+fn headers(answer: &Answer) -> Vec<(String, String)> {
+    let mut headers: Vec<(String, String)> =
+        serde_json::from_value(answer.json()["headers"].clone()).unwrap();
+    headers.retain(|(name, _)| name != "host");
+    headers
+}
+
+fn pair(name: &str, value: &str) -> (String, String) {
+    (name.to_owned(), value.to_owned())
+}
+
+#[tokio::test]
+async fn a_request_and_its_answer_are_passed_on() {
+    let url = behind().await;
+    let door = FrontDoor::new(&url).unwrap();
+    let request = Request::post("/api/gms/aspects?action=ingestProposal&x=%2F")
+        .header("content-type", "application/json")
+        .header("host", "elsewhere:9002")
+        .body("{}".to_owned())
+        .unwrap();
+    let answer = sent(&door, request).await;
+    assert_eq!(answer.status, 200);
+    let said = answer.json();
+    assert_eq!(said["method"], "POST");
+    assert_eq!(said["target"], "/aspects?action=ingestProposal&x=%2F");
+    assert_eq!(said["body"], "{}");
+    assert!(answer.body.contains(url.strip_prefix("http://").unwrap()), "{}", answer.body);
+    assert_eq!(
+        headers(&answer),
+        [
+            pair("content-length", "2"),
+            pair("content-type", "application/json"),
+            pair("x-datahub-actor", "urn:li:corpuser:alice"),
+        ]
+    );
+
+    let answer = sent(&door, get_it("/api/gms/teapot")).await;
+    assert_eq!((answer.status, answer.body.as_str()), (418, "short"));
+    assert_eq!(answer.headers[SET_COOKIE], "a=b");
+    let head = Request::head("/api/gms/teapot").body(String::new()).unwrap();
+    let answer = sent(&door, head).await;
+    assert_eq!((answer.status, answer.body.as_str()), (418, ""));
+    assert_eq!(answer.headers[header::CONTENT_LENGTH], "5");
+}
+
+#[tokio::test]
+async fn the_judged_header_is_passed_on_and_no_cookie() {
+    let world = World::new().await;
+    let door = FrontDoor::new(&behind().await).unwrap().session_cookie("session");
+    let bearer = format!("Bearer {}", world.mint().await.token.expose());
+    let request = with(
+        get_it("/api/gms/x"),
+        &[
+            ("authorization", &bearer),
+            ("cookie", "session=a.b.c; actor=urn:li:corpuser:root"),
+            ("x-datahub-actor", "urn:li:corpuser:root"),
+            ("X-Forwarded-User", "root"),
+            ("remote_user", "root"),
+            ("connection", "x-datahub-actor"),
+            ("x-restli-protocol-version", "2.0.0"),
+        ],
+    );
+    let answer = answer(&world.layer(), &door, request).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        headers(&answer),
+        [
+            pair("authorization", &bearer),
+            pair("x-datahub-actor", "urn:li:corpuser:alice"),
+            pair("x-restli-protocol-version", "2.0.0"),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_header_that_is_not_good_gets_nowhere() {
+    let world = World::new().await;
+    let door = FrontDoor::new(&behind().await).unwrap();
+    let bad = with(get_it("/api/gms/x"), &[("authorization", "Bearer a.b.c")]);
+    let answer = answer(&world.layer(), &door, bad).await;
+    assert_eq!((answer.status, answer.code().as_str()), (401, "token_not_accepted"));
+}
+
+#[tokio::test]
+async fn an_excluded_path_is_passed_on_for_nobody() {
+    let world = World::new().await;
+    let door = FrontDoor::new(&behind().await).unwrap().session_cookie("session");
+    let layer = world.layer().exclude(["/api/gms/config"]);
+    let bearer = format!("Bearer {}", world.mint().await.token.expose());
+    let credentials = [("authorization", bearer.as_str()), ("cookie", "session=a")];
+    let request = with(get_it("/api/gms/config"), &credentials);
+    let request = with(request, &[("x-datahub-actor", "urn:li:corpuser:root")]);
+    let passed_on = answer(&layer, &door, request).await;
+    assert_eq!(passed_on.json()["target"], "/config");
+    assert_eq!(headers(&passed_on), [pair("x-datahub-actor", "")]);
+    let other = answer(&layer, &door, get_it("/api/gms/config/")).await;
+    assert_eq!(other.status, 401);
+}
+
+#[tokio::test]
+async fn who_is_not_there_is_refused_before_anything_else() {
+    let world = World::new().await;
+    let door = FrontDoor::new(&behind().await).unwrap();
+    for path in ["/api/gms/x", "/api/gms/../x"] {
+        let anonymous = answer(&world.layer().optional(), &door, get_it(path)).await;
+        assert_eq!((anonymous.status, anonymous.code().as_str()), (401, "missing_token"));
+        assert_eq!(anonymous.challenge(), Some(r#"Bearer realm="datahub""#));
+        assert_eq!(anonymous.headers[header::CACHE_CONTROL], "no-store");
+        let no_layer = door.clone().oneshot(get_it(path)).await.unwrap().into_answer().await;
+        assert_eq!((no_layer.status, no_layer.code().as_str()), (500, "not_authenticated"));
+    }
+}
+
+#[tokio::test]
+async fn another_credential_than_a_token_is_not_passed_on() {
+    let door = FrontDoor::new(&behind().await).unwrap().session_cookie("session");
+    let request = with(get_it("/x"), &[("authorization", "Basic YTpi"), ("cookie", "session=a")]);
+    let answer = sent(&door, request).await;
+    assert_eq!(headers(&answer), [pair("x-datahub-actor", "urn:li:corpuser:alice")]);
+}
+
+#[tokio::test]
+async fn paths_reach_the_service_as_they_were_judged() {
+    let url = behind().await;
+    let door = FrontDoor::new(&url).unwrap();
+    for (path, target) in [
+        ("/api/v2/graphql", "/api/graphql"),
+        ("/api/graphql", "/api/graphql"),
+        ("/openapi/v3/entity/tag?count=1", "/openapi/v3/entity/tag?count=1"),
+        ("/api/gms//config", "//config"),
+        ("/api/gms/a%2F..%2Fb//c", "/a%2F..%2Fb//c"),
+        ("/api/gms", "/"),
+    ] {
+        assert_eq!(sent(&door, get_it(path)).await.json()["target"], target, "{path}");
+    }
+    for path in ["/api/gms/../x", "/api/gms/%2e%2e/x", "/api/gms/x/."] {
+        let refused = sent(&door, get_it(path)).await;
+        assert_eq!((refused.status, refused.code().as_str()), (400, "bad_request"), "{path}");
+    }
+    for method in [Method::CONNECT, Method::TRACE] {
+        let request = Request::builder().method(method).uri("/api/gms/x");
+        let refused = sent(&door, request.body(String::new()).unwrap()).await;
+        assert_eq!((refused.status, refused.code().as_str()), (405, "method_not_allowed"));
+    }
+    let below = FrontDoor::new(&format!("{url}/gms/")).unwrap();
+    assert_eq!(sent(&below, get_it("/api/gms/x?y")).await.json()["target"], "/gms/x?y");
+}
+
+#[tokio::test]
+async fn a_router_may_take_the_prefix_away() {
+    let door = FrontDoor::new(&behind().await).unwrap().paths(Paths::AsTheyAre);
+    let world = World::new().await;
+    let bearer = format!("Bearer {}", world.mint().await.token.expose());
+    let app = Router::new().nest_service("/api/gms", door).layer(world.layer());
+    for (path, target) in [
+        ("/api/gms/entities/a?b", "/entities/a?b"),
+        ("/api/gms/api/gms/x", "/api/gms/x"),
+        ("/api/gms/api/v2/graphql", "/api/v2/graphql"),
+    ] {
+        let request = with(get_it(path), &[("authorization", &bearer)]);
+        let answer = app.clone().oneshot(request.map(Body::from)).await.unwrap();
+        assert_eq!(answer.into_answer().await.json()["target"], target);
+    }
+}
+
+#[tokio::test]
+async fn bodies_are_passed_on_as_they_come() {
+    let mut door = FrontDoor::new(&behind().await).unwrap();
+    let (sender, mut frames) = mpsc::channel::<Bytes>(1);
+    let body = StreamBody::new(futures_util::stream::poll_fn(move |cx| {
+        frames.poll_recv(cx).map(|bytes| bytes.map(|bytes| Ok::<_, Infallible>(Frame::data(bytes))))
+    }));
+    let mut request = Request::post("/api/gms/echo").body(body).unwrap();
+    let somebody = Authentication::for_tests(Actor::new(user("alice")), []);
+    request.extensions_mut().insert(somebody);
+    let mut answer = door.call(request).await.unwrap().into_body();
+    // Each comes back before the next is sent.
+    for text in ["first", "second", "third"] {
+        sender.send(text.into()).await.unwrap();
+        let frame = answer.frame().await.unwrap().unwrap();
+        assert_eq!(frame.into_data().unwrap(), text);
+    }
+    drop(sender);
+    assert!(answer.frame().await.is_none());
+}
+
+#[tokio::test]
+async fn a_service_that_does_not_answer_in_time_is_a_504() {
+    let door = FrontDoor::new(&behind().await).unwrap();
+    assert!(format!("{door:?}").contains("time_limit: Some(120s)"));
+    let door = door.time_limit(Duration::from_millis(50));
+    let late = sent(&door, get_it("/api/gms/never")).await;
+    assert_eq!((late.status, late.code().as_str()), (504, "gateway_timeout"));
+    assert!(late.json()["message"].is_string());
+    assert_eq!(late.headers[header::CACHE_CONTROL], "no-store");
+}
+
+#[tokio::test]
+async fn a_service_that_is_not_there_is_a_502() {
+    let address: SocketAddr = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap()
+    };
+    let door = FrontDoor::new(&format!("http://{address}")).unwrap();
+    let gone = sent(&door, get_it("/api/gms/x")).await;
+    assert_eq!((gone.status, gone.code().as_str()), (502, "bad_gateway"));
+    assert!(!gone.body.contains(&address.port().to_string()), "{}", gone.body);
+}
+
+#[tokio::test]
+async fn a_service_that_answers_nonsense_is_a_500() {
+    for nonsense in [&b""[..], b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 101 Switching\r\n\r\n"] {
+        let door = FrontDoor::new(&raw(nonsense).await).unwrap();
+        let failed = sent(&door, get_it("/api/gms/x")).await;
+        assert_eq!((failed.status, failed.code().as_str()), (500, "internal"));
+    }
+}
+
+#[tokio::test]
+async fn what_the_service_says_of_its_own_is_its_answer() {
+    let door = FrontDoor::new(&behind().await).unwrap();
+    for (path, status) in [("/api/gms/bad", 502), ("/api/gms/late", 504)] {
+        let answer = sent(&door, get_it(path)).await;
+        assert_eq!((answer.status, answer.body.as_str()), (status, "its own"));
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_does_not_look_whole() {
+    let door =
+        FrontDoor::new(&raw(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc").await).unwrap();
+    let mut request = get_it("/api/gms/x");
+    let somebody = Authentication::for_tests(Actor::new(user("alice")), []);
+    request.extensions_mut().insert(somebody);
+    let answer = door.oneshot(request).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert!(answer.into_body().collect().await.is_err());
+}
