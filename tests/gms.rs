@@ -38,6 +38,8 @@ struct Gms {
     /// What it said until it listened.
     said: Vec<String>,
     url: String,
+    /// The URL of its front door, if it has one.
+    front: Option<String>,
 }
 
 impl Gms {
@@ -53,7 +55,8 @@ impl Gms {
         while let Some(line) = timeout(PATIENCE, stdout.next_line()).await?? {
             if let Some(url) = line.strip_prefix("listening on ") {
                 let url = url.to_owned();
-                return Ok(Self { child, stderr, said, url });
+                let front = after(&said, "front door on ");
+                return Ok(Self { child, stderr, said, url, front });
             }
             said.push(line);
         }
@@ -67,6 +70,38 @@ impl Gms {
         let token = tokens.next();
         assert_eq!(tokens.next(), None);
         token
+    }
+
+    /// The password that it showed for the root user, because it started for the first time.
+    fn password(&self) -> Option<String> {
+        after(&self.said, "password: ")
+    }
+
+    /// The cookie by which a user is logged in; the status of the refusal if they are not.
+    async fn log_in(
+        &self,
+        user: &str,
+        password: &str,
+    ) -> Result<Result<String, u16>, Box<dyn Error>> {
+        let body = json!({ "username": user, "password": password }).to_string();
+        let uri = format!("{}/logIn", self.front.as_deref().unwrap());
+        let request = Request::post(uri).header("content-type", "application/json");
+        let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+        let response = timeout(PATIENCE, client.request(request.body(body.into())?)).await??;
+        if response.status() != StatusCode::OK {
+            return Ok(Err(response.status().as_u16()));
+        }
+        let cookie = response.headers()["set-cookie"].to_str()?;
+        assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+        Ok(Ok(cookie.split(';').next().unwrap().to_owned()))
+    }
+
+    /// The status of a request at the front door by somebody who is logged in.
+    async fn front_status(&self, path: &str, cookie: &str) -> Result<u16, Box<dyn Error>> {
+        let uri = format!("{}{path}", self.front.as_deref().unwrap());
+        let request = Request::get(uri).header("cookie", cookie).body(Full::default())?;
+        let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+        Ok(timeout(PATIENCE, client.request(request)).await??.status().as_u16())
     }
 
     async fn send(
@@ -106,15 +141,23 @@ impl Gms {
     }
 }
 
+/// What stands behind this at the beginning of a line, of which there is one at most.
+fn after(said: &[String], start: &str) -> Option<String> {
+    let mut found = said.iter().filter_map(|line| line.strip_prefix(start));
+    let first = found.next().map(str::to_owned);
+    assert_eq!(found.next(), None);
+    first
+}
+
 /// The example's program, built as this test was: with the same features, cargo has little to do.
 async fn program() -> &'static OsStr {
     static PROGRAM: OnceCell<PathBuf> = OnceCell::const_new();
     let build = async || {
-        let mut features = vec!["axum", "graphql", "sqlite"];
+        let mut features =
+            vec!["axum", "front-door", "graphql", "rest", "session", "settings", "sqlite"];
         for (feature, is_on) in [
             ("aws-lc-rs", cfg!(feature = "aws-lc-rs")),
             ("rust-crypto", cfg!(feature = "rust-crypto")),
-            ("rest", cfg!(feature = "rest")),
             ("tonic", cfg!(feature = "tonic")),
         ] {
             features.extend(is_on.then_some(feature));
@@ -142,10 +185,17 @@ async fn command(data: &Path) -> Command {
     listening_on("127.0.0.1:0", data).await
 }
 
-/// The program, without whatever the environment has.
+/// The program, without whatever the environment has; its front door on any free port.
 async fn listening_on(address: &str, data: &Path) -> Command {
+    let mut command = with_front_door("127.0.0.1:0", data).await;
+    command.args(["--listen", address]);
+    command
+}
+
+/// The program with its front door there.
+async fn with_front_door(address: &str, data: &Path) -> Command {
     let mut command = Command::new(program().await);
-    command.arg("--data").arg(data).args(["--listen", address]);
+    command.arg("--data").arg(data).args(["--front-door", address]);
     command.env_remove(KEY).env_remove(SALT);
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::null()).kill_on_drop(true);
     command
@@ -218,6 +268,120 @@ async fn the_first_start_makes_everything_and_the_next_keeps_it() -> TestResult 
         assert!(!logged.contains(secret.1));
     }
     assert!(!logged.contains(&token));
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_root_user_logs_in_by_the_password_that_is_shown_once() -> TestResult {
+    let folder = TempDir::new()?;
+    let gms = Gms::start(folder.path(), &[]).await?;
+    let first = gms.password().expect("the first start shows a password");
+    assert!(first.len() >= 24, "{}", first.len());
+    let session = gms.log_in("datahub", &first).await?.unwrap();
+    let path = "/api/gms/entities/urn:li:corpuser:datahub";
+    assert_eq!(gms.front_status(path, &session).await?, 200);
+    assert_eq!(gms.front_status(path, "tower_pat_session=a.b.c").await?, 401);
+    // No default password exists, not even DataHub's.
+    for wrong in ["datahub", "", "admin"] {
+        assert_eq!(gms.log_in("datahub", wrong).await?, Err(400));
+    }
+    assert_eq!(gms.log_in("nobody", &first).await?, Err(400));
+    let create = json!([{ "urn": "urn:li:corpuser:alice",
+                          "corpUserInfo": { "value": { "active": true } } }]);
+    let (status, body) =
+        gms.send(Method::POST, "/openapi/v3/entity/corpuser", gms.token(), &create).await?;
+    assert_eq!(status, 200, "{body}");
+    let mut logged = gms.stop().await?;
+
+    // A session lasts longer than the process, and a password is shown once.
+    let gms = Gms::start(folder.path(), &[]).await?;
+    assert_eq!(gms.password(), None);
+    assert_eq!(gms.front_status(path, &session).await?, 200);
+    logged += &gms.stop().await?;
+
+    let more = ["--new-password", "datahub", "--new-password", "alice"];
+    let gms = Gms::start(folder.path(), &more).await?;
+    assert_eq!(gms.password(), None);
+    let second = after(&gms.said, "password of datahub: ").unwrap();
+    let alices = after(&gms.said, "password of alice: ").unwrap();
+    assert_eq!(gms.front_status(path, &session).await?, 401);
+    assert_eq!(gms.log_in("datahub", &first).await?, Err(400));
+    assert!(gms.log_in("datahub", &second).await?.is_ok());
+    assert!(gms.log_in("alice", &alices).await?.is_ok());
+    logged += &gms.stop().await?;
+    for secret in [&first, &second, &alices, session.split_once('=').unwrap().1] {
+        assert!(!logged.contains(secret), "a secret is in the log");
+    }
+
+    let mut unknown = command(folder.path()).await;
+    let error = refused(unknown.args(["--new-password", "nobody"])).await?;
+    assert!(error.contains("no user urn:li:corpuser:nobody"), "{error}");
+    let mut service = command(folder.path()).await;
+    let error = refused(service.args(["--new-password", "(bad"])).await?;
+    assert!(error.contains("parenthes"), "{error}");
+    Ok(())
+}
+
+/// The lines that the first start shows, in a shell, by curl.
+#[tokio::test]
+async fn the_lines_to_try_work_as_they_are_printed() -> TestResult {
+    let folder = TempDir::new()?;
+    let gms = Gms::start(folder.path(), &[]).await?;
+    let begin = gms.said.iter().position(|line| line.starts_with("curl ")).unwrap();
+    let lines: Vec<&str> = gms.said[begin..]
+        .iter()
+        .map(String::as_str)
+        .take_while(|line| !line.starts_with("To log in"))
+        .collect();
+    assert_eq!(lines.iter().filter(|line| line.starts_with("curl ")).count(), 7, "{lines:?}");
+    // Each says its status and nothing else.
+    let quiet = "curl() { command curl -s -o \"$OUT\" -w '%{http_code}\\n' \"$@\"; }";
+    let output = Command::new("sh")
+        .args(["-ec", &format!("{quiet}\n{}", lines.join("\n"))])
+        .env("TOKEN", gms.token().unwrap())
+        .env("OUT", folder.path().join("answer"))
+        .output()
+        .await?;
+    let said = String::from_utf8(output.stdout)?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(said.lines().collect::<Vec<_>>(), ["200", "401", "200", "200", "200", "200", "200"]);
+
+    // As DataHub's documentation has it.
+    for base in [format!("{}/api/gms", gms.front.as_deref().unwrap()), gms.url.clone()] {
+        let line = format!(
+            "curl -sf '{base}/entities/urn:li:corpuser:datahub' -H 'Authorization: Bearer {}'",
+            gms.token().unwrap()
+        );
+        let output = Command::new("sh").args(["-c", &line]).output().await?;
+        let body: Value = serde_json::from_slice(&output.stdout)?;
+        let snapshot = &body["value"]["com.linkedin.metadata.snapshot.CorpUserSnapshot"];
+        assert_eq!(snapshot["urn"], "urn:li:corpuser:datahub");
+    }
+    gms.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_front_door_can_be_elsewhere_or_nowhere() -> TestResult {
+    let folder = TempDir::new()?;
+    let mut none = with_front_door("none", folder.path()).await;
+    let gms = Gms::start_with(none.args(["--listen", "127.0.0.1:0"])).await?;
+    assert_eq!(gms.front, None);
+    let shown = gms.said.join("\n");
+    assert!(!shown.contains("/api/gms") && gms.password().is_some(), "{shown}");
+    gms.stop().await?;
+
+    let mut command = command(folder.path()).await;
+    let gms = Gms::start_with(command.args(["--public-url", "https://data.example"])).await?;
+    assert_eq!(gms.front.as_deref(), Some("https://data.example"));
+    gms.stop().await?;
+
+    let mut command = listening_on("127.0.0.1:0", folder.path()).await;
+    for bad in ["http://data.example", "data.example", "https://data.example/x", ""] {
+        let output = command.args(["--public-url", bad]).output().await?;
+        assert_eq!(output.status.code(), Some(2), "{bad}");
+        command = listening_on("127.0.0.1:0", folder.path()).await;
+    }
     Ok(())
 }
 
@@ -315,12 +479,18 @@ async fn what_is_unsafe_or_impossible_is_refused_in_one_line() -> TestResult {
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:8080"] {
         let error = refused(&mut listening_on(address, &data).await).await?;
         assert!(error.contains("--allow-remote"), "{error}");
+        let mut front = with_front_door(address, &data).await;
+        let error = refused(front.args(["--listen", "127.0.0.1:0"])).await?;
+        assert!(error.contains("--allow-remote"), "{error}");
     }
     assert!(!data.exists());
 
     let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
     let address = taken.local_addr()?.to_string();
     let error = refused(&mut listening_on(&address, &data).await).await?;
+    assert!(error.contains(&address), "{error}");
+    let mut front = with_front_door(&address, &data).await;
+    let error = refused(front.args(["--listen", "127.0.0.1:0"])).await?;
     assert!(error.contains(&address), "{error}");
     assert!(!data.exists());
 
@@ -368,7 +538,18 @@ async fn help_names_all_flags() -> TestResult {
     let output = Command::new(program().await).arg("--help").output().await?;
     assert!(output.status.success());
     let help = String::from_utf8(output.stdout)?;
-    for flag in ["--data", "--listen", "--allow-remote", "--new-token", "--version", KEY, SALT] {
+    for flag in [
+        "--data",
+        "--listen",
+        "--front-door",
+        "--public-url",
+        "--allow-remote",
+        "--new-token",
+        "--new-password",
+        "--version",
+        KEY,
+        SALT,
+    ] {
         assert!(help.contains(flag), "{help}");
     }
     Ok(())

@@ -2,13 +2,15 @@
 //! on SQLite.
 //!
 //! ```console
-//! $ cargo run --example gms --features axum,graphql,rest,sqlite
+//! $ cargo run --example gms --features full
 //! $ curl http://localhost:8080/entities/urn:li:corpuser:datahub -H "Authorization: Bearer $TOKEN"
+//! $ curl http://localhost:9002/api/gms/entities/urn:li:corpuser:datahub -H "Authorization: Bearer $TOKEN"
 //! ```
 //!
-//! The first start makes a folder with a signing key, a salt and two databases, and shows a token of
-//! the root user. `routes` is where to begin reading: what each handler asks for, and how little that
-//! takes.
+//! The first start makes a folder with a signing key, a salt and two databases, and shows a token and a
+//! password of the root user. `routes` is where to begin reading: what each handler asks for, and how
+//! little that takes. `front` is what DataHub has on port 9002: log-in, the page on which people make
+//! their tokens, and the way to the metadata service.
 //!
 //! What decides who may do what has one home each: users, groups and roles the directory, policies
 //! and tokens their stores. Their entities are another way to these and never a way around them:
@@ -29,6 +31,7 @@ mod delete;
 mod entities;
 mod facts;
 mod folder;
+mod front;
 mod patch;
 mod proposal;
 mod references;
@@ -46,19 +49,27 @@ mod tests;
 use std::{
     error::Error,
     io::{self, IsTerminal, Write},
-    net::{SocketAddr, ToSocketAddrs},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
     path::PathBuf,
     process::ExitCode,
+    str::FromStr,
     sync::Arc,
     time::Duration,
 };
 
+use axum::Router;
 use clap::Parser;
 use tokio::{net::TcpListener, signal, sync::watch};
-use tower_pat::{Authenticator, access::Access, policy::GraphFacts};
+use tower_pat::{
+    Authenticator,
+    access::Access,
+    policy::GraphFacts,
+    session::{PublicUrl, Sessions},
+};
 
 use crate::{
     folder::{Folder, NewSecrets},
+    root::{SetUp, Urls},
     service::MetadataService,
 };
 
@@ -75,14 +86,38 @@ struct Args {
     /// Address and port to listen on; port 0 takes any that is free.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = address)]
     listen: SocketAddr,
-    /// Allow --listen with an address that other machines can reach. Tokens then cross the network
-    /// in plain text, unless a proxy in front speaks TLS.
+    /// Address and port for the settings page, log-in, and the way to the metadata service below
+    /// /api/gms; "none" switches it off.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9002")]
+    front_door: FrontDoorAddress,
+    /// Where people find the front door; by default http://localhost and its port. With https, which
+    /// a proxy in front has to speak, the cookies of sessions are for https alone.
+    #[arg(long, value_name = "URL")]
+    public_url: Option<PublicUrl>,
+    /// Allow --listen and --front-door with addresses that other machines can reach. Tokens and
+    /// passwords then cross the network in plain text, unless a proxy in front speaks TLS.
     #[arg(long)]
     allow_remote: bool,
     /// Show a new token of the root user, good for 90 days, and make that user active again if it is
     /// not. Earlier tokens stay as they are.
     #[arg(long)]
     new_token: bool,
+    /// Give this user a new password, such as "datahub", and show it. Ends the user's sessions. Can
+    /// be given several times.
+    #[arg(long, value_name = "USER")]
+    new_password: Vec<String>,
+}
+
+/// Where the front door listens, if it does.
+#[derive(Debug, Clone, Copy)]
+struct FrontDoorAddress(Option<SocketAddr>);
+
+impl FromStr for FrontDoorAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "none" { Ok(Self(None)) } else { address(text).map(Some).map(Self) }
+    }
 }
 
 #[tokio::main]
@@ -104,42 +139,95 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: &Args) -> Result<(), Box<dyn Error>> {
-    if !args.listen.ip().to_canonical().is_loopback() && !args.allow_remote {
-        let address = args.listen;
-        return Err(format!(
-            "{address} can be reached from other machines; if that is meant, add --allow-remote"
-        )
-        .into());
-    }
-    let listener = TcpListener::bind(args.listen)
-        .await
-        .map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
-    let address = listener.local_addr()?;
+    let gms = listen(args.listen, args).await?;
+    let front = match args.front_door.0 {
+        Some(address) => Some(listen(address, args).await?),
+        None => None,
+    };
+    let gms_address = gms.local_addr()?;
+    let public_url = match (&args.public_url, &front) {
+        (Some(url), _) => url.clone(),
+        (None, Some(front)) => localhost(front)?,
+        // There are sessions of a front door elsewhere, if that one says so too.
+        (None, None) => localhost(&gms)?,
+    };
 
     let folder = Folder::open(&args.data)?;
     let new = if args.new_token { NewSecrets::Allowed } else { NewSecrets::OnlyForNewStore };
     let config = folder.config(new)?;
     let service = MetadataService::open(folder.path(), &config).await?;
+    let sessions = Sessions::new(&config, Arc::new(service.store.clone()), public_url);
+    let urls = Urls {
+        gms: gms_address,
+        front: front.as_ref().map(|_| sessions.public_url().origin().to_owned()),
+    };
+    let set_up =
+        SetUp { urls: &urls, new_token: args.new_token, new_passwords: &args.new_password };
     let mut stdout = io::stdout();
-    root::set_up(&service, args.new_token, address, &mut stdout).await?;
+    root::set_up(&service, &sessions, &set_up, &mut stdout).await?;
 
     let facts = Arc::new(GraphFacts::new(service.clone()));
     let access = Access::new(&config, Arc::new(service.store.clone())).facts(facts.clone());
-    let authenticator =
-        Authenticator::builder(config, service.store.clone()).facts(facts).build().await?;
-    let app = routes::app(service.clone(), authenticator, access);
+    let authenticator = Authenticator::builder(config, service.store.clone())
+        .facts(facts)
+        .chain_before(Arc::new(sessions.authenticator()))
+        .build()
+        .await?;
+    let app = routes::app(service.clone(), authenticator.clone(), access);
+    let front_app = front::app(&sessions, &authenticator, &reachable(gms_address))?;
     // From here on, so that nobody is killed who has heard that this listens.
     let stop = stop()?;
-    writeln!(stdout, "listening on http://{address}")?;
-    let app = refused::catching(app);
-    let server = axum::serve(listener, app).with_graceful_shutdown(asked(stop.clone()));
+    if let Some(url) = &urls.front {
+        writeln!(stdout, "front door on {url}")?;
+    }
+    writeln!(stdout, "listening on http://{gms_address}")?;
+    let serve_front = async {
+        match front {
+            Some(listener) => serve(listener, front_app, stop.clone()).await,
+            None => Ok(()),
+        }
+    };
+    let serve_gms = serve(gms, app, stop.clone());
     tokio::select! {
-        served = server => served?,
+        served = async { tokio::try_join!(serve_gms, serve_front) } => {
+            served?;
+        }
         // Who does not finish is not waited for.
-        () = async { asked(stop).await; tokio::time::sleep(PATIENCE).await } => {}
+        () = async { asked(stop.clone()).await; tokio::time::sleep(PATIENCE).await } => {}
     }
     service.close().await;
     Ok(())
+}
+
+async fn listen(address: SocketAddr, args: &Args) -> Result<TcpListener, Box<dyn Error>> {
+    if !address.ip().to_canonical().is_loopback() && !args.allow_remote {
+        return Err(format!(
+            "{address} can be reached from other machines; if that is meant, add --allow-remote"
+        )
+        .into());
+    }
+    let listening = TcpListener::bind(address).await;
+    Ok(listening.map_err(|error| format!("cannot listen on {address}: {error}"))?)
+}
+
+async fn serve(listener: TcpListener, app: Router, stop: watch::Receiver<bool>) -> io::Result<()> {
+    let app = refused::catching(app).into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, app).with_graceful_shutdown(asked(stop)).await
+}
+
+/// What people on this machine write into their browser.
+fn localhost(listener: &TcpListener) -> Result<PublicUrl, Box<dyn Error>> {
+    Ok(format!("http://localhost:{}", listener.local_addr()?.port()).parse()?)
+}
+
+/// The URL by which what listens here is reached from here.
+fn reachable(mut address: SocketAddr) -> String {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    format!("http://{address}")
 }
 
 /// Becomes true when somebody asks this process to end.

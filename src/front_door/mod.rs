@@ -12,7 +12,9 @@
 //! 3. What was judged is passed on, and nothing beside it: the `Authorization` header of a token and
 //!    then no cookie, or the cookie of a session and then no other one, or nothing.
 //! 4. Whatever else says who somebody is ([list](#what-is-not-passed-on)) is dropped.
-//!    `X-DataHub-Actor` is set to the urn of whom the layer found, or to the empty text.
+//!    `X-DataHub-Actor` is set to the urn of whom the layer found, or to the empty text;
+//!    `X-Forwarded-For` to the [`ClientAddress`](crate::authenticate::ClientAddress), where there is
+//!    one.
 //! 5. The bodies of request and answer are passed on as they come, however long they are.
 //! 6. Who is not there is answered with 502, an answer that takes longer than
 //!    [120 s](FrontDoor::time_limit) with 504, everything else that fails with 500, as problem
@@ -63,10 +65,10 @@
 //!   one is sure.
 //! * Upgrades of connections, such as WebSockets, are not passed on: who is let in once would stay in.
 
-mod answer;
+mod body;
 mod error;
 mod headers;
 mod path;
 mod service;
 
-pub use self::{answer::AnswerBody, error::FrontDoorError, path::Paths, service::FrontDoor};
+pub use self::{body::ResponseBody, error::FrontDoorError, path::Paths, service::FrontDoor};

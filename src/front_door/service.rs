@@ -21,12 +21,12 @@ use hyper_util::{
 use tower_service::Service;
 
 use super::{
-    AnswerBody, FrontDoorError, Paths,
+    FrontDoorError, Paths, ResponseBody,
     headers::{self, Passed},
     path::PathError,
 };
 use crate::{
-    authenticate::{Authentication, Credential, Decided},
+    authenticate::{Authentication, ClientAddress, Credential, Decided},
     backend::BoxFuture,
     gate::Refusals,
     rejection::{Rejection, RejectionBody, RejectionCode},
@@ -122,11 +122,11 @@ impl FrontDoor {
         self
     }
 
-    async fn answer(self, request: Request<ProxiedBody>) -> Response<AnswerBody> {
+    async fn answer(self, request: Request<ProxiedBody>) -> Response<ResponseBody> {
         match self.pass_on(request).await {
-            Ok(response) => response.map(AnswerBody::passed_on),
+            Ok(response) => response.map(ResponseBody::passed_on),
             Err(rejection) => {
-                let mut response = self.refusals.respond_http(&rejection).map(AnswerBody::new);
+                let mut response = self.refusals.respond_http(&rejection).map(ResponseBody::new);
                 let no_store = HeaderValue::from_static("no-store");
                 response.headers_mut().insert(header::CACHE_CONTROL, no_store);
                 response
@@ -147,7 +147,8 @@ impl FrontDoor {
             return Err(Rejection::new(RejectionCode::MethodNotAllowed, detail));
         }
         parts.uri = self.paths.of(&parts.uri).map_err(refuse_path)?.into();
-        headers::prepare(&mut parts.headers, passed, actor, None);
+        let address = parts.extensions.get::<ClientAddress>().map(|address| address.0);
+        headers::prepare(&mut parts.headers, passed, actor, address);
         // Nothing that this service knows of the request goes any further.
         parts.extensions.clear();
         let request = Request::from_parts(parts, body);
@@ -190,9 +191,9 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    type Response = Response<AnswerBody>;
+    type Response = Response<ResponseBody>;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response<AnswerBody>, Infallible>>;
+    type Future = BoxFuture<'static, Result<Response<ResponseBody>, Infallible>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))

@@ -156,7 +156,7 @@ pub use self::{
     user::CorpUser,
     view::{DataHubView, DataHubViewType},
 };
-pub use crate::body::AnswerBody as ResponseBody;
+pub use crate::answer::AnswerBody as ResponseBody;
 
 use crate::{access::AccessError, actor::Urn};
 

@@ -117,6 +117,14 @@ impl Sessions {
         SessionAuthenticator::new(self.public_url.clone())
     }
 
+    /// What the cookie is called: `__Host-tower_pat_session` with an `https` public URL,
+    /// `tower_pat_session` without. For whoever passes requests on, such as the `FrontDoor` of the
+    /// feature `front-door`.
+    #[must_use]
+    pub fn cookie_name(&self) -> &'static str {
+        self.session_cookie().name()
+    }
+
     /// The header `Set-Cookie` that gives a browser the session.
     #[must_use]
     pub fn cookie(&self, session: &Session) -> HeaderValue {
@@ -237,12 +245,6 @@ impl Sessions {
     /// [`StoreError`] if the store fails; then nothing has changed.
     pub async fn remove_password(&self, user: &Urn, by: &Urn) -> Result<bool, StoreError> {
         self.passwords.set_password_hash(user, None, by, self.clock.now()).await
-    }
-
-    /// The name of the cookie that sessions are in, such as for a proxy that passes on no other.
-    #[must_use]
-    pub fn cookie_name(&self) -> &'static str {
-        self.session_cookie().name()
     }
 
     pub(super) fn session_cookie(&self) -> SessionCookie {

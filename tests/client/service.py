@@ -56,7 +56,7 @@ class Service:
     """A running service with a data folder of its own. It is asked over plain HTTP here, so that
     what the tests prepare and look at does not depend on the client that they test."""
 
-    def __init__(self, program: Path, folder: Path) -> None:
+    def __init__(self, program: Path, folder: Path, port: int = 0, front_port: int = 0) -> None:
         self.data = folder / "data"
         self._log_path = folder / "service.log"
         environment = {
@@ -64,7 +64,15 @@ class Service:
         }
         with open(self._log_path, "wb") as log:
             self._process = subprocess.Popen(
-                [program, "--data", self.data, "--listen", "127.0.0.1:0"],
+                [
+                    program,
+                    "--data",
+                    self.data,
+                    "--listen",
+                    f"127.0.0.1:{port}",
+                    "--front-door",
+                    f"127.0.0.1:{front_port}",
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -77,6 +85,8 @@ class Service:
             raise
         self.url = said["listening on "]
         self.token = said["token: "]
+        self.password = said["password: "]
+        self.front = said["front door on "]
 
     def _listen(self) -> dict[str, str]:
         """Reads what the service says until it listens."""
@@ -92,7 +102,7 @@ class Service:
                 raise RuntimeError(f"the service did not start: {self.log()}")
             text += chunk
             for line in text.decode().splitlines(keepends=True):
-                for start in ("token: ", "listening on "):
+                for start in ("token: ", "password: ", "front door on ", "listening on "):
                     if line.startswith(start) and line.endswith("\n"):
                         said[start] = line[len(start) :].strip()
         return said

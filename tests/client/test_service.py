@@ -14,6 +14,8 @@ TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJkYXRhaHViIn0"
 PROGRAM = """#!/bin/sh
 trap 'exit {code}' TERM
 echo "token: x"
+echo "password: x"
+echo "front door on http://localhost:1"
 echo "listening on http://127.0.0.1:1"
 echo "{logged}" >&2
 {then}

@@ -1,6 +1,6 @@
 //! What is passed on to a service elsewhere, over a socket, and what is not.
 
-use std::{convert::Infallible, net::SocketAddr, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -21,9 +21,12 @@ use tokio::{
 };
 use tower::{Layer, Service, ServiceExt};
 use tower_pat::{
-    AuthenticateLayer, Authentication,
+    AuthenticateLayer, Authentication, Authenticator,
     actor::Actor,
+    authenticate::{Attempt, ClientAddress, CredentialAuthenticator, RequestHead},
     front_door::{FrontDoor, Paths},
+    token::{AccessTokenDuration, TokenText, TokenType},
+    token_service::MintRequest,
 };
 
 use crate::support::{Answer, IntoAnswer, World, user};
@@ -173,6 +176,54 @@ async fn the_judged_header_is_passed_on_and_no_cookie() {
             pair("x-restli-protocol-version", "2.0.0"),
         ]
     );
+}
+
+/// Takes sessions from the cookie `session`, as the authenticator of the feature `session` does from
+/// its own.
+#[derive(Debug)]
+struct FromCookie;
+
+impl CredentialAuthenticator for FromCookie {
+    fn attempt(&self, head: RequestHead<'_>) -> Attempt {
+        let cookies = head.headers.get(header::COOKIE).and_then(|value| value.to_str().ok());
+        let mut cookies = cookies.unwrap_or_default().split("; ");
+        match cookies.find_map(|cookie| cookie.strip_prefix("session=")) {
+            Some(text) => Attempt::SessionToken(TokenText::new(text.to_owned())),
+            None => Attempt::NotMine,
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_cookie_of_a_session_is_passed_on_and_no_other() {
+    let world = World::new().await;
+    let authenticator = Authenticator::builder(world.config.clone(), world.store.clone())
+        .clock(world.clock.clone())
+        .chain_before(Arc::new(FromCookie))
+        .build()
+        .await
+        .unwrap();
+    let layer = AuthenticateLayer::new(authenticator);
+    let lifetime = AccessTokenDuration::OneHour.lifetime();
+    let session = MintRequest::new(TokenType::Session, user("alice"), lifetime);
+    let session = world.tokens.mint(session).await.unwrap().token;
+    let session = format!("session={}", session.expose());
+    let cookies = format!("theme=dark; {session}; session2=x");
+    let door = FrontDoor::new(&behind().await).unwrap();
+    let cookie = [("cookie", cookies.as_str()), ("origin", "http://localhost:9002")];
+    let mut request = with(get_it("/api/gms/x"), &cookie);
+    request.extensions_mut().insert(ClientAddress("192.0.2.7".parse().unwrap()));
+    let of_session = door.clone().session_cookie("session");
+    let passed_on = answer(&layer, &of_session, request).await;
+    let actor = pair("x-datahub-actor", "urn:li:corpuser:alice");
+    let origin = pair("origin", "http://localhost:9002");
+    let address = pair("x-forwarded-for", "192.0.2.7");
+    assert_eq!(
+        headers(&passed_on),
+        [pair("cookie", &session), origin.clone(), actor.clone(), address]
+    );
+    let passed_on = answer(&layer, &door, with(get_it("/api/gms/x"), &cookie)).await;
+    assert_eq!(headers(&passed_on), [origin, actor]);
 }
 
 #[tokio::test]

@@ -13,12 +13,16 @@ mod scroll;
 use axum::{
     Extension, Json, Router,
     extract::{DefaultBodyLimit, Request},
-    http::{Uri, header::AUTHORIZATION},
+    http::{
+        Uri,
+        header::{AUTHORIZATION, COOKIE},
+    },
     routing::{get, post},
 };
 use serde_json::{Value, json};
 use tower::{Layer, util::MapRequestLayer};
 use tower_http::{
+    classify::{ServerErrorsAsFailures, SharedClassifier},
     sensitive_headers::SetSensitiveRequestHeadersLayer,
     trace::{DefaultMakeSpan, DefaultOnResponse, TraceLayer},
 };
@@ -28,7 +32,7 @@ use tower_pat::{
 };
 use tracing::Level;
 
-use crate::service::MetadataService;
+use crate::{front, service::MetadataService};
 
 /// Everything behind the layer but `/health` and `/config`.
 pub(crate) fn app(
@@ -36,9 +40,6 @@ pub(crate) fn app(
     authenticator: Authenticator,
     access: Access,
 ) -> Router {
-    let trace = TraceLayer::new_for_http()
-        .make_span_with(DefaultMakeSpan::new().level(Level::INFO))
-        .on_response(DefaultOnResponse::new().level(Level::INFO));
     let routes = Router::new()
         .route("/health", get(async || "OK"))
         .route("/config", get(config))
@@ -83,10 +84,18 @@ pub(crate) fn app(
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(Extension(authenticator.clone()))
         .layer(AuthenticateLayer::new(authenticator).exclude(["/health", "/config"]))
-        .layer(trace)
-        .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION]));
+        .layer(trace())
+        .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION, COOKIE]));
     // In front of the layer, so that it judges the path that is served.
-    Router::new().fallback_service(MapRequestLayer::new(one_slash).layer(routes))
+    let prepare = |request| front::with_address(one_slash(request));
+    Router::new().fallback_service(MapRequestLayer::new(prepare).layer(routes))
+}
+
+/// What is logged of a request: method, path and status.
+pub(crate) fn trace() -> TraceLayer<SharedClassifier<ServerErrorsAsFailures>> {
+    TraceLayer::new_for_http()
+        .make_span_with(DefaultMakeSpan::new().level(Level::INFO))
+        .on_response(DefaultOnResponse::new().level(Level::INFO))
 }
 
 /// `GET /config`: what DataHub's client asks first, without a token.

@@ -3,12 +3,12 @@
 
 mod deleting;
 mod endpoints;
+mod front;
 mod identity;
 mod patches;
 mod policies;
 mod reading;
 mod replay;
-
 mod runs;
 mod searching;
 mod series;
@@ -30,11 +30,16 @@ use tower_pat::{
     actor::{Directory, DirectoryStore, Urn},
     policy::{GraphFacts, PolicyRecord, PolicySource, PolicyStore},
     random::{OsRandom, secret},
+    session::Sessions,
     token::{AccessTokenDuration, TokenType},
     token_service::{MintRequest, TokenQuery},
 };
 
-use crate::{root, routes, service::MetadataService};
+use crate::{
+    root::{self, SetUp, Urls},
+    routes,
+    service::MetadataService,
+};
 
 type TestResult = Result<(), Box<dyn Error>>;
 
@@ -46,6 +51,8 @@ const ORDERS: &str = "urn:li:dataset:(urn:li:dataPlatform:hive,db.orders,PROD)";
 struct Gms {
     app: Router,
     service: MetadataService,
+    sessions: Sessions,
+    authenticator: Authenticator,
     tokens: Vec<(&'static str, String)>,
     folder: TempDir,
 }
@@ -55,7 +62,11 @@ impl Gms {
         let folder = TempDir::new()?;
         let config = Config::builder(secret(&OsRandom)?, secret(&OsRandom)?).build()?;
         let service = MetadataService::open(folder.path(), &config).await?;
-        root::set_up(&service, false, "127.0.0.1:1".parse()?, &mut Vec::new()).await?;
+        let store = Arc::new(service.store.clone());
+        let sessions = Sessions::new(&config, store, "http://localhost:9002".parse()?);
+        let urls = Urls { gms: "127.0.0.1:1".parse()?, front: None };
+        let set_up = SetUp { urls: &urls, new_token: false, new_passwords: &[] };
+        root::set_up(&service, &sessions, &set_up, &mut Vec::new()).await?;
         let mut tokens = Vec::new();
         for name in ["datahub", "admin", "owner", "plain", "keeper", "watcher"] {
             let user = Urn::corpuser(name)?;
@@ -70,10 +81,13 @@ impl Gms {
         service.store.put_policies(&[keeper]).await?;
         let facts = Arc::new(GraphFacts::new(service.clone()));
         let access = Access::new(&config, Arc::new(service.store.clone())).facts(facts.clone());
-        let authenticator =
-            Authenticator::builder(config, service.store.clone()).facts(facts).build().await?;
-        let app = routes::app(service.clone(), authenticator, access);
-        let gms = Self { app, service, tokens, folder };
+        let authenticator = Authenticator::builder(config, service.store.clone())
+            .facts(facts)
+            .chain_before(Arc::new(sessions.authenticator()))
+            .build()
+            .await?;
+        let app = routes::app(service.clone(), authenticator.clone(), access);
+        let gms = Self { app, service, sessions, authenticator, tokens, folder };
         let orders = json!([{
             "urn": ORDERS,
             "ownership": { "value": { "owners": [

@@ -9,22 +9,22 @@ use axum_core::body::Body as ProxiedBody;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::gate::ResponseBody;
+use crate::gate;
 
 /// The body of an answer: that of the service behind the front door, as it comes, or a small refusal.
-pub struct AnswerBody(ResponseBody<ProxiedBody>);
+pub struct ResponseBody(gate::ResponseBody<ProxiedBody>);
 
-impl AnswerBody {
-    pub(super) fn new(body: ResponseBody<ProxiedBody>) -> Self {
+impl ResponseBody {
+    pub(super) fn new(body: gate::ResponseBody<ProxiedBody>) -> Self {
         Self(body)
     }
 
     pub(super) fn passed_on(body: ProxiedBody) -> Self {
-        Self(ResponseBody::inner(body))
+        Self(gate::ResponseBody::inner(body))
     }
 }
 
-impl Body for AnswerBody {
+impl Body for ResponseBody {
     type Data = Bytes;
     type Error = Box<dyn Error + Send + Sync>;
 
@@ -45,8 +45,8 @@ impl Body for AnswerBody {
     }
 }
 
-impl fmt::Debug for AnswerBody {
+impl fmt::Debug for ResponseBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AnswerBody(..)")
+        f.write_str("ResponseBody(..)")
     }
 }
