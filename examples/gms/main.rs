@@ -195,6 +195,10 @@ async fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         // Who does not finish is not waited for.
         () = async { asked(stop.clone()).await; tokio::time::sleep(PATIENCE).await } => {}
     }
+    // Of the last second.
+    if let Err(error) = authenticator.flush_uses().await {
+        tracing::warn!("when tokens were used last is not noted: {}", refused::chain(&error));
+    }
     service.close().await;
     Ok(())
 }
