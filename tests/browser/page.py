@@ -284,6 +284,16 @@ class Page:
         """Waits until the list has these names in this order."""
         self.wait(lambda: self.names() == list(names), f"the list is {names}")
 
+    def errors(self) -> list[dict[str, Any]]:
+        """What went wrong in the page since the last time: an error of its script, or something
+        that its content security policy forbids."""
+        # An answer that is no success is an entry, too, with the source `network`.
+        return [
+            entry
+            for entry in self.browser.log()
+            if entry["level"] == "SEVERE" and entry.get("source") != "network"
+        ]
+
     # How it looks.
 
     def settle(self) -> None:

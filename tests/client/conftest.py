@@ -1,10 +1,8 @@
-"""What all tests share: a running service for each module, and a limit for each test."""
+"""What all tests share: a running service for each module, and who calls it."""
 
 import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -14,7 +12,7 @@ from commands import Result, environment, run_forked
 from refused import NEW_TABLE, RUN, SECONDS, TABLE, TAG, Command
 from service import Service
 
-TEST_SECONDS = 120
+pytest_plugins = ["outcome"]
 
 
 @pytest.fixture(scope="module")
@@ -73,43 +71,3 @@ def command(service: Service, home: Path) -> Command:
         return result
 
     return run_it
-
-
-@pytest.fixture(autouse=True)
-def limit() -> Iterator[None]:
-    """Ends a test that takes too long."""
-
-    def end(_signal: int, _frame: FrameType | None) -> None:
-        raise TimeoutError(f"the test takes more than {TEST_SECONDS} s")
-
-    before = signal.signal(signal.SIGALRM, end)
-    signal.setitimer(signal.ITIMER_REAL, TEST_SECONDS)
-    yield
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
-
-
-_counts = {"passed": 0, "failed": 0, "ignored": 0}
-
-
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Counts as cargo does: one for each test, and one for what fails around it."""
-    if report.failed:
-        _counts["failed"] += 1
-    elif report.skipped:
-        _counts["ignored"] += 1
-    elif report.when == "call":
-        _counts["passed"] += 1
-
-
-def pytest_sessionfinish(exitstatus: int) -> None:
-    """Counts a suite that did not get to its end as one more failure."""
-    if exitstatus != 0 and not _counts["failed"]:
-        _counts["failed"] += 1
-
-
-def pytest_unconfigure() -> None:
-    """Says the result as cargo does."""
-    verdict = "FAILED" if _counts["failed"] else "ok"
-    counts = "; ".join(f"{number} {name}" for name, number in _counts.items())
-    print(f"test result: {verdict}. {counts}")
