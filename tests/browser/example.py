@@ -105,7 +105,9 @@ class Example(Service):
         # The default policy lets all users make tokens.
         self.grant("7", [], ["VIEW_ANALYTICS"], all_users=True)
         self.allow_to_generate()
-        self.grant("managers", ["carol"], ["GENERATE_PERSONAL_ACCESS_TOKENS", "MANAGE_ACCESS_TOKENS"])
+        self.grant(
+            "managers", ["carol"], ["GENERATE_PERSONAL_ACCESS_TOKENS", "MANAGE_ACCESS_TOKENS"]
+        )
 
     def allow_to_generate(self, but: str = "bob") -> None:
         """Lets everybody make tokens for themselves, but one."""
@@ -153,20 +155,25 @@ class Example(Service):
     def make(self, person: Person, name: str, by: str | None = None, **more: Any) -> str:
         """Makes a token that acts as somebody, and returns its text. It is theirs if `by` is a
         token of theirs, else root's."""
-        wanted = {"type": "PERSONAL", "actorUrn": person.urn, "name": name, **more}
-        wanted.setdefault("duration", "ONE_MONTH")
-        made = self.graphql(CREATE, {"input": wanted}, by)["createAccessToken"]["accessToken"]
-        return str(made)
+        wanted = {"input": _wanted(person, name, more)}
+        return str(self.graphql(CREATE, wanted, by)["createAccessToken"]["accessToken"])
+
+    def make_in(self, cookie: str, person: Person, name: str, **more: Any) -> str:
+        """Makes a token as the page does: in a session, given by its cookie."""
+        body = {"query": CREATE, "variables": {"input": _wanted(person, name, more)}}
+        status, _, text = self.post("/api/graphql", body, {"Cookie": cookie})
+        assert status == 200, (status, text)
+        return str(json.loads(text)["data"]["createAccessToken"]["accessToken"])
 
     def expire(self, name: str) -> None:
-        """Lets a token be over since an hour. The shortest lifetime is an hour, too, so that no
+        """Lets a token be over since an hour, and a day older. The shortest lifetime is an hour, too, so that no
         test can wait for it: the time is changed where it is stored."""
         hour_ago = int((time.time() - 3600) * 1000)
         with closing(sqlite3.connect(self.data / "tower-pat.db", timeout=30)) as database, database:
             changed = database.execute(
-                "UPDATE tokens SET expires_at = ?1, valid_until = min(valid_until, ?1)"
-                " WHERE name = ?2 AND revoked_at IS NULL",
-                (hour_ago, name),
+                "UPDATE tokens SET created_at = created_at - ?1, expires_at = ?2,"
+                " valid_until = min(valid_until, ?2) WHERE name = ?3 AND revoked_at IS NULL",
+                (26 * 3_600_000, hour_ago, name),
             )
             assert changed.rowcount == 1, f"{changed.rowcount} tokens are called {name}"
 
@@ -184,6 +191,12 @@ class Example(Service):
         headers = {"Authorization": f"Bearer {token}"}
         status, _, body = _open(urllib.request.Request(url, headers=headers))
         return status, body
+
+
+def _wanted(person: Person, name: str, more: dict[str, Any]) -> dict[str, Any]:
+    """What is wanted of a new token: good for a month, if nothing else is said."""
+    wanted = {"type": "PERSONAL", "actorUrn": person.urn, "name": name, "duration": "ONE_MONTH"}
+    return wanted | more
 
 
 def _open(request: urllib.request.Request) -> tuple[int, Any, bytes]:

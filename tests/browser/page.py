@@ -71,9 +71,7 @@ class Page:
         """Waits for the list."""
         self.wait(self.is_loaded, "the list is loaded")
 
-    def wait(
-        self, holds: Callable[[], Found | None], what: str, seconds: float = SECONDS
-    ) -> Found:
+    def wait(self, holds: Callable[[], Found | None], what: str, seconds: float = SECONDS) -> Found:
         """Asks until something is there, or holds."""
         deadline = time.monotonic() + seconds
         while True:
@@ -84,7 +82,9 @@ class Page:
             if found is not None and found is not False:
                 return found
             if time.monotonic() > deadline:
-                raise AssertionError(f"not within {seconds} s: {what}; the page says: {self.text()}")
+                raise AssertionError(
+                    f"not within {seconds} s: {what}; the page says: {self.text()}"
+                )
             time.sleep(0.02)
 
     # What is there, by role and name.
@@ -147,6 +147,10 @@ class Page:
     def everything(self) -> str:
         """All that the page holds anywhere: elements, what fields hold, and stored values."""
         return str(self.driver.execute_script(EVERYTHING))
+
+    def selected(self) -> str:
+        """What is selected, in a field or elsewhere."""
+        return str(self.driver.execute_script(SELECTED))
 
     def says(self, pattern: str, role: str = "status") -> str:
         """Waits until a live region says something, and returns what it says."""
@@ -251,6 +255,11 @@ class Page:
         self.no_dialog()
         self.wait(lambda: name not in self.names(), f"{name} is gone from the list")
 
+    def cookie(self) -> str:
+        """The cookie of the session, as it is sent."""
+        [cookie] = self.driver.get_cookies()
+        return f"{cookie['name']}={cookie['value']}"
+
     def keys(self, *keys: str) -> None:
         """Presses keys, wherever the focus is."""
         ActionChains(self.driver).send_keys(*keys).perform()
@@ -348,6 +357,10 @@ if (!table?.checkVisibility()) return [];
 const columns = [...table.tHead.rows[0].cells].map(cell => cell.textContent.trim());
 return [...table.tBodies[0].rows].map(row => Object.fromEntries(
     [...row.cells].map((cell, at) => [columns[at], cell.innerText.trim()])));
+"""
+SELECTED = """
+const { value, selectionStart: from, selectionEnd: to } = document.activeElement;
+return value === undefined ? getSelection().toString() : value.slice(from, to);
 """
 SORTED = """
 return Object.fromEntries([...document.querySelectorAll('th[aria-sort]')]

@@ -86,7 +86,10 @@ def test_everything_with_the_keyboard(page: Page, example: Example, alice: Perso
 def test_a_dialog_keeps_the_focus(page: Page, example: Example, alice: Person) -> None:
     example.make(alice, "behind")
     page.log_in(alice)
-    for opener, name in (("Generate new token", "Generate new token"), ("Revoke behind", "Revoke behind?")):
+    for opener, name in (
+        ("Generate new token", "Generate new token"),
+        ("Revoke behind", "Revoke behind?"),
+    ):
         page.press(opener)
         dialog = page.dialog(name)
         for key in (Keys.TAB,) * 20 + (Keys.SHIFT + Keys.TAB,) * 20:

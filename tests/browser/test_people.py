@@ -68,7 +68,9 @@ def test_a_manager_makes_a_token_for_somebody_who_revokes_it(
     assert example.names() == []
 
 
-def test_nobody_else_sees_a_token(page: Page, example: Example, alice: Person, carol: Person) -> None:
+def test_nobody_else_sees_a_token(
+    page: Page, example: Example, alice: Person, carol: Person
+) -> None:
     example.make(carol, "of carol")
     example.make(alice, "of alice")
     page.log_in(alice)
@@ -78,7 +80,9 @@ def test_nobody_else_sees_a_token(page: Page, example: Example, alice: Person, c
     assert "Acts as" not in page.fields()
 
 
-def test_a_manager_filters_by_owner(page: Page, example: Example, alice: Person, carol: Person) -> None:
+def test_a_manager_filters_by_owner(
+    page: Page, example: Example, alice: Person, carol: Person
+) -> None:
     page.log_in(carol)
     page.create("made by carol")
     page.close()

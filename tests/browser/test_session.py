@@ -21,8 +21,7 @@ def test_log_in_and_out(page: Page, example: Example, alice: Person) -> None:
     page.fill_log_in(alice)
     page.loaded()
     assert "Logged in as alice" in " ".join(page.text().split())
-    [cookie] = page.driver.get_cookies()
-    sent = {"Cookie": f"{cookie['name']}={cookie['value']}"}
+    sent = {"Cookie": page.cookie()}
     status, _, body = example.post("/api/graphql", WHO, sent)
     assert (status, json.loads(body)["data"]["me"]["corpUser"]["username"]) == (200, "alice")
     page.press("Log out")
@@ -47,6 +46,21 @@ def test_the_cookie_is_out_of_reach(page: Page, alice: Person) -> None:
     assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, "Strict", "/")
     assert cookie["value"] not in page.everything()
     assert page.driver.execute_script("return document.cookie") == ""
+
+
+def test_a_session_is_good_for_its_cookie_only(page: Page, example: Example, alice: Person) -> None:
+    page.log_in(alice)
+    [cookie] = page.driver.get_cookies()
+    bearer = {"Authorization": f"Bearer {cookie['value']}"}
+    sent = {"Cookie": f"{cookie['name']}={cookie['value']}"}
+    assert example.post("/api/graphql", WHO, sent)[0] == 200
+    assert example.post("/api/graphql", WHO, bearer)[0] == 401
+    # Whom a request with both is from is not guessed.
+    token = {"Authorization": f"Bearer {example.make(alice, 'her own')}"}
+    assert example.post("/api/graphql", WHO, token)[0] == 200
+    assert example.post("/api/graphql", WHO, sent | token)[0] == 400
+    # Nobody lists the session.
+    assert example.names() == ["her own"]
 
 
 @pytest.mark.parametrize("user", ["alice", "nobody-of-this-name"])
@@ -146,7 +160,9 @@ def test_another_origin_changes_nothing(
 ) -> None:
     page.log_in(alice)
     wanted = {"type": "PERSONAL", "actorUrn": alice.urn, "duration": "ONE_DAY", "name": "stolen"}
-    mutation = "mutation($i: CreateAccessTokenInput!) { createAccessToken(input: $i) { accessToken } }"
+    mutation = (
+        "mutation($i: CreateAccessTokenInput!) { createAccessToken(input: $i) { accessToken } }"
+    )
     body = json.dumps({"query": mutation, "variables": {"i": wanted}})
     page.driver.get(elsewhere)
     script = """

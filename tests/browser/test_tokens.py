@@ -75,7 +75,11 @@ def test_the_lifetimes_of_the_server(page: Page, alice: Person) -> None:
         "1 year",
     ]
     assert page.chosen("Expires in") == "1 day"
-    for lifetime, days, warned in (("30 days", 30, False), ("90 days", 90, False), ("1 year", 365, True)):
+    for lifetime, days, warned in (
+        ("30 days", 30, False),
+        ("90 days", 90, False),
+        ("1 year", 365, True),
+    ):
         page.choose("Expires in", lifetime)
         at = datetime.now(timezone.utc) + timedelta(days=days)
         page.wait(lambda: f"expire on {at.day} {at:%b} {at.year} at" in page.text(), str(at))
@@ -102,7 +106,11 @@ def test_never_is_offered_only_where_it_is_allowed(page: Page, alice: Person) ->
 
 def test_the_name_is_needed_and_has_a_limit(page: Page, example: Example, alice: Person) -> None:
     page.log_in(alice)
-    for name, says in (("", "Give the token a name"), ("  ", "Give the token a name"), ("n" * 51, "At most 50")):
+    for name, says in (
+        ("", "Give the token a name"),
+        ("  ", "Give the token a name"),
+        ("n" * 51, "At most 50"),
+    ):
         page.start_token(name)
         page.press("Create")
         page.wait(lambda: says in page.text(), says)
@@ -136,7 +144,9 @@ def test_a_double_click_makes_one_token(page: Page, example: Example, alice: Per
     page.start_token("once")
     faults.hold("mutation Create")
     # As fast as can be, and again while the first is under way.
-    page.driver.execute_script("for (let i = 0; i < 5; i++) arguments[0].click()", page.button("Create"))
+    page.driver.execute_script(
+        "for (let i = 0; i < 5; i++) arguments[0].click()", page.button("Create")
+    )
     page.wait(faults.is_held, "the first is under way")
     page.keys("\ue007")
     page.driver.execute_script("arguments[0].click()", page.button("Create"))

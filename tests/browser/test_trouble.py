@@ -1,5 +1,7 @@
 """What goes wrong in the middle of work, and what the page says to it."""
 
+from datetime import datetime, timedelta, timezone
+
 from example import Example, Person
 from faults import Faults
 from page import Page
@@ -9,8 +11,7 @@ def test_a_session_that_ends_in_the_middle(page: Page, example: Example, alice: 
     page.log_in(alice)
     page.start_token("typed already", "and this, too")
     page.choose("Expires in", "7 days")
-    [cookie] = page.driver.get_cookies()
-    sent = {"Cookie": f"{cookie['name']}={cookie['value']}"}
+    sent = {"Cookie": page.cookie()}
     assert example.post("/logOut", b"", sent)[0] == 204
     page.press("Create")
     page.dialog("Log in")
@@ -150,7 +151,9 @@ def test_a_service_that_fails(page: Page, example: Example, alice: Person) -> No
 def test_a_start_that_fails_can_be_tried_again(page: Page, alice: Person) -> None:
     page.log_in(alice)
     faults = Faults(page)
-    page.browser.before_load("window.faults.push({text: 'query Start', how: 'status', status: 503})")
+    page.browser.before_load(
+        "window.faults.push({text: 'query Start', how: 'status', status: 503})"
+    )
     page.driver.refresh()
     page.alerts("503")
     page.browser.screenshot("start-failed")
@@ -201,3 +204,34 @@ def test_who_is_suspended_is_asked_to_log_in(page: Page, example: Example) -> No
     page.press("Log in")
     page.alerts("may not log in")
     assert example.names() == []
+
+
+def test_a_wrong_clock_of_the_browser_does_not_lie(
+    page: Page, example: Example, alice: Person
+) -> None:
+    page.browser.before_load(
+        "const real = Date.now; Date.now = () => real() + 400 * 24 * 60 * 60 * 1000"
+    )
+    example.make(alice, "in a month", duration="ONE_MONTH")
+    page.log_in(alice)
+    assert page.row("in a month")["Expires"].startswith("in 30 days")
+    page.press("Generate new token")
+    page.dialog("Generate new token")
+    tomorrow = datetime.now(timezone.utc) + timedelta(days=1)
+    assert f"{tomorrow.day} {tomorrow:%b} {tomorrow.year}" in page.text()
+
+
+def test_what_cannot_be_copied_is_selected(page: Page, alice: Person) -> None:
+    page.browser.before_load(
+        "navigator.clipboard.writeText = () => Promise.reject(new Error('not allowed'))"
+    )
+    page.log_in(alice)
+    made = page.create("by hand")
+    for button, text in (
+        ("Copy token", made.token),
+        ("Copy curl command", made.curl),
+        ("Copy ingestion sink", made.sink),
+    ):
+        page.press(button)
+        page.alerts("could not be copied")
+        assert page.selected().strip() == text.strip()
