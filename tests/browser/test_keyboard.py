@@ -3,6 +3,7 @@
 from selenium.webdriver.common.keys import Keys
 
 from example import Example, Person
+from faults import Faults
 from page import Page
 
 # More than there are places to stop at.
@@ -103,6 +104,21 @@ def test_a_dialog_keeps_the_focus(page: Page, example: Example, alice: Person) -
         page.keys(Keys.ESCAPE)
         page.no_dialog()
         assert focused(page) == opener
+
+
+def test_a_list_that_is_loaded_anew_keeps_the_focus(
+    page: Page, example: Example, alice: Person
+) -> None:
+    faults = Faults(page)
+    example.make(alice, "focused")
+    page.log_in(alice)
+    faults.hold("query Tokens")
+    page.type("Search tokens", "focused")
+    page.wait(faults.is_held, "the search is under way")
+    tab_to(page, "Revoke focused")
+    faults.release()
+    page.loaded()
+    assert focused(page) == "Revoke focused"
 
 
 def test_outcomes_are_said_to_who_does_not_see_them(page: Page, alice: Person) -> None:

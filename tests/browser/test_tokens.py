@@ -195,3 +195,18 @@ def test_nothing_is_asked_of_anybody_else(page: Page, alice: Person) -> None:
         "return performance.getEntriesByType('resource').map(each => each.name)"
     )
     assert asked and all(url.startswith(page.door + "/") for url in asked), asked
+
+
+def test_a_page_that_is_kept_for_the_back_button_keeps_no_token(page: Page, alice: Person) -> None:
+    page.log_in(alice)
+    made = page.create("not kept")
+    # Whether it keeps a page is for the browser to decide: this is what it says to one.
+    page.driver.execute_script(
+        "dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))"
+    )
+    assert made.token not in page.everything()
+    page.driver.execute_script(
+        "dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))"
+    )
+    page.no_dialog()
+    page.lists("not kept")
