@@ -42,8 +42,8 @@ def _browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 @pytest.fixture
 def browser(_browser: Browser, example: Example) -> Browser:
     """A browser that remembers nothing of earlier tests."""
-    _browser.forget(example.door)
-    _browser.allow_clipboard(example.door)
+    _browser.forget(example.front)
+    _browser.allow_clipboard(example.front)
     return _browser
 
 
@@ -51,7 +51,7 @@ def browser(_browser: Browser, example: Example) -> Browser:
 def page(browser: Browser, example: Example, request: pytest.FixtureRequest) -> Iterator[Page]:
     """The page, not loaded yet. Whatever a test does, the page runs without an error, and asks for
     nothing that its content security policy forbids."""
-    page = Page(browser, example.door)
+    page = Page(browser, example.front)
     yield page
     if request.node.failed:
         browser.screenshot(re.sub(r"\W+", "-", f"failed {request.node.name}"))

@@ -1,10 +1,7 @@
 """The example with its front door as a process, and the people who use it."""
 
 import json
-import os
-import select
 import sqlite3
-import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -13,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from service import START_SECONDS, Service
+from service import Service
 
 # Longer than any cell of a table, and everything that a page could take for something else.
 HOSTILE_NAME = "<img src=x onerror=alert(1)>\u202egnp.exe" + "W" * 10_240
@@ -37,62 +34,16 @@ class Example(Service):
     their passwords are made as whoever runs it does: by starting it with `--new-password`."""
 
     def __init__(self, program: Path, folder: Path) -> None:
-        self.data = folder / "data"
-        self._log_path = folder / "service.log"
-        self._program = program
-        said = self._start([])
-        self.token = said["token"]
-        root_password = said["password"]
+        super().__init__(program, folder)
         try:
             self._make_people()
         finally:
             self.stop()
-        said = self._start([f"--new-password={user}" for user in PEOPLE])
+        said = self._start(*(f"--new-password={user}" for user in PEOPLE))
         self.people = {
             user: Person(user, name, said[f"password of {user}"]) for user, name in PEOPLE.items()
         }
-        self.people["datahub"] = Person("datahub", "datahub", root_password)
-
-    def _start(self, arguments: list[str]) -> dict[str, str]:
-        """Starts the program, and returns what it says until it listens."""
-        addresses = ["--listen", "127.0.0.1:0", "--front-door", "127.0.0.1:0"]
-        with open(self._log_path, "ab") as log:
-            self._process = subprocess.Popen(
-                [self._program, "--data", self.data, *addresses, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-            )
-        try:
-            said = self._say()
-        except BaseException:
-            self._end()
-            raise
-        self.url = said["listening on"]
-        self.door = said["front door on"]
-        return said
-
-    def _say(self) -> dict[str, str]:
-        """What the program says, by the words before it, until it listens on both ports."""
-        said: dict[str, str] = {}
-        text = b""
-        assert self._process.stdout is not None
-        pipe = self._process.stdout.fileno()
-        deadline = time.monotonic() + START_SECONDS
-        while not {"listening on", "front door on"} <= said.keys():
-            ready, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
-            chunk = os.read(pipe, 65536) if ready else b""
-            if not chunk:
-                raise RuntimeError(f"the example did not start: {self.log()}")
-            text += chunk
-            for line in text.decode().splitlines(keepends=True):
-                for start in ("listening on", "front door on"):
-                    if line.startswith(f"{start} ") and line.endswith("\n"):
-                        said[start] = line.removeprefix(start).strip()
-                words, colon, rest = line.partition(": ")
-                if colon and line.endswith("\n"):
-                    said[words] = rest.strip()
-        return said
+        self.people["datahub"] = Person("datahub", "datahub", self.password)
 
     def _make_people(self) -> None:
         """Everybody, of whom most may make tokens for themselves, Bob nothing, and Carol all."""
@@ -184,7 +135,7 @@ class Example(Service):
         bytes is sent as it is."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         all_headers = {"Content-Type": "application/json"} | (headers or {})
-        return _open(urllib.request.Request(self.door + path, data, all_headers, method="POST"))
+        return _open(urllib.request.Request(self.front + path, data, all_headers, method="POST"))
 
     def ask(self, url: str, token: str) -> tuple[int, bytes]:
         """Status and body of what a url says to a token."""

@@ -17,7 +17,7 @@ WHO = {"query": "{ me { corpUser { username } } }"}
 def test_log_in_and_out(page: Page, example: Example, alice: Person) -> None:
     page.open()
     assert page.fields() == ["User name", "Password"]
-    assert page.driver.current_url == example.door + PATH
+    assert page.driver.current_url == example.front + PATH
     page.fill_log_in(alice)
     page.loaded()
     assert "Logged in as alice" in " ".join(page.text().split())
@@ -34,9 +34,9 @@ def test_log_in_and_out(page: Page, example: Example, alice: Person) -> None:
 
 
 def test_the_front_door_leads_to_the_page(page: Page, example: Example) -> None:
-    page.driver.get(example.door + "/")
+    page.driver.get(example.front + "/")
     page.ready()
-    assert page.driver.current_url == example.door + PATH
+    assert page.driver.current_url == example.front + PATH
 
 
 def test_the_cookie_is_out_of_reach(page: Page, alice: Person) -> None:
@@ -172,15 +172,15 @@ def test_another_origin_changes_nothing(
     """
     for path in ("/api/graphql", "/api/v2/graphql", "/api/gms/api/graphql"):
         for kind in ("application/json", "text/plain"):
-            url = example.door + path
+            url = example.front + path
             assert page.driver.execute_async_script(script, url, body, kind) == "sent"
     # A form goes along with its cookies as if a person had followed it.
     page.driver.execute_script(
         "document.body.innerHTML = `<form method=post action='${arguments[0]}'></form>`;"
         "document.forms[0].submit()",
-        example.door + "/logOut",
+        example.front + "/logOut",
     )
-    page.wait(lambda: page.driver.current_url.startswith(example.door), "the form is sent")
+    page.wait(lambda: page.driver.current_url.startswith(example.front), "the form is sent")
     page.open()
     assert "Logged in as alice" in " ".join(page.text().split())
     assert page.names() == [] and example.names() == []

@@ -16,6 +16,8 @@ from typing import Any
 ROOT = "urn:li:corpuser:datahub"
 START_SECONDS = 30
 STOP_SECONDS = 20
+# What the service shows once, and where it can be reached.
+SAID = re.compile(r"(token|password(?: of [^\s:]+)?|front door on|listening on):? (\S+)\n")
 # Any token, of any actor, also one that is not good any more.
 TOKEN = re.compile(r"eyJ[\w-]+\.eyJ[\w-]+")
 
@@ -58,21 +60,23 @@ class Service:
 
     def __init__(self, program: Path, folder: Path, port: int = 0, front_port: int = 0) -> None:
         self.data = folder / "data"
+        self._program = program
         self._log_path = folder / "service.log"
+        self._ports = (port, front_port)
+        said = self._start()
+        self.token = said["token"]
+        self.password = said["password"]
+
+    def _start(self, *arguments: str) -> dict[str, str]:
+        """Starts the program, and returns what it says before it listens."""
+        port, front_port = self._ports
+        addresses = ["--listen", f"127.0.0.1:{port}", "--front-door", f"127.0.0.1:{front_port}"]
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith("DATAHUB_")
         }
-        with open(self._log_path, "wb") as log:
+        with open(self._log_path, "ab") as log:
             self._process = subprocess.Popen(
-                [
-                    program,
-                    "--data",
-                    self.data,
-                    "--listen",
-                    f"127.0.0.1:{port}",
-                    "--front-door",
-                    f"127.0.0.1:{front_port}",
-                ],
+                [self._program, "--data", self.data, *addresses, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -83,28 +87,27 @@ class Service:
         except BaseException:
             self._end()
             raise
-        self.url = said["listening on "]
-        self.token = said["token: "]
-        self.password = said["password: "]
-        self.front = said["front door on "]
+        self.url = said["listening on"]
+        self.front = said["front door on"]
+        return said
 
     def _listen(self) -> dict[str, str]:
-        """Reads what the service says until it listens."""
+        """What the program says until it listens, by the words before it."""
         said: dict[str, str] = {}
         text = b""
         assert self._process.stdout is not None
         pipe = self._process.stdout.fileno()
         deadline = time.monotonic() + START_SECONDS
-        while "listening on " not in said:
+        while "listening on" not in said:
             ready, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
             chunk = os.read(pipe, 65536) if ready else b""
             if not chunk:
                 raise RuntimeError(f"the service did not start: {self.log()}")
             text += chunk
             for line in text.decode().splitlines(keepends=True):
-                for start in ("token: ", "password: ", "front door on ", "listening on "):
-                    if line.startswith(start) and line.endswith("\n"):
-                        said[start] = line[len(start) :].strip()
+                found = SAID.fullmatch(line)
+                if found:
+                    said[found[1]] = found[2]
         return said
 
     def stop(self) -> None:
