@@ -236,6 +236,10 @@ function logInAgain() {
   focusLogIn();
 }
 
+function closeLogIn() {
+  byId("log-in-dialog").close();
+}
+
 function focusLogIn() {
   tell("log-in-alert", "");
   tell("go-on-alert", "");
@@ -737,12 +741,12 @@ function closeResult() {
 }
 
 /** Escape is easily pressed by mistake, and the token would be lost. */
-function cancelResult(event) {
-  event.preventDefault();
+function cancelResult() {
   if (state.copied) return closeResult();
   tell("result-alert", "The token has not been copied, and it cannot be seen again. To leave it all the same, choose Close.");
 }
 
+/** Called once more when the dialog is closed, by whatever closed it. */
 function clearResult() {
   if (byId("result-dialog").open) byId("result-dialog").close();
   byId("token").value = "";
@@ -994,12 +998,29 @@ function later(call, delay = SEARCH_DELAY) {
 
 // ---- What happens when -----------------------------------------------------------------------------------
 
+/** Escape and other ways to leave a dialog call what leaves it, if that may be now. A browser lets a page prevent
+ *  `cancel` only once and then closes the dialog: with the key itself prevented, it never gets that far. */
+function listenForLeaving(leave) {
+  addEventListener("keydown", (event) => {
+    const dialog = openDialog();
+    if (event.key !== "Escape" || event.isComposing || !dialog) return;
+    event.preventDefault();
+    leave[dialog.id]();
+  });
+  for (const [id, call] of Object.entries(leave)) {
+    byId(id).addEventListener("cancel", (event) => {
+      event.preventDefault();
+      call();
+    });
+  }
+}
+
 function listen() {
   const on = (id, event, call) => byId(id).addEventListener(event, call);
   on("log-in-form", "submit", submitLogIn);
   on("go-on", "click", goOn);
   on("log-out", "click", logOut);
-  on("log-in-cancel", "click", () => byId("log-in-dialog").close());
+  on("log-in-cancel", "click", closeLogIn);
   on("start-again", "click", () => { tell("page-alert", ""); start(); });
 
   on("filters", "submit", (event) => { event.preventDefault(); fromFirstPage(); });
@@ -1017,7 +1038,6 @@ function listen() {
   on("generate", "click", openCreate);
   on("create-form", "submit", submitCreate);
   on("create-cancel", "click", closeCreate);
-  on("create-dialog", "cancel", (event) => { event.preventDefault(); if (!state.creating) closeCreate(); });
   on("kind-field", "change", renderKind);
   on("expires-in", "change", renderExpiry);
   for (const field of ["name", "description", "acts-as", "service-account"]) on(field, "input", () => fieldError(field, ""));
@@ -1027,11 +1047,17 @@ function listen() {
   on("copy-sink", "click", () => copy(byId("sink").textContent, "Ingestion sink", byId("sink")));
   on("token", "focus", () => byId("token").select());
   on("result-close", "click", closeResult);
-  on("result-dialog", "cancel", cancelResult);
+  on("result-dialog", "close", clearResult);
 
   on("revoke", "click", submitRevoke);
   on("revoke-cancel", "click", closeRevoke);
-  on("revoke-dialog", "cancel", (event) => { event.preventDefault(); if (!state.revoking) closeRevoke(); });
+
+  listenForLeaving({
+    "create-dialog": () => { if (!state.creating) closeCreate(); },
+    "result-dialog": cancelResult,
+    "revoke-dialog": () => { if (!state.revoking) closeRevoke(); },
+    "log-in-dialog": closeLogIn,
+  });
 
   suggest(byId("owner"), byId("owner-list"));
   suggest(byId("acts-as"), byId("acts-as-list"));
