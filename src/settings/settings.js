@@ -277,7 +277,7 @@ async function submitLogIn(event) {
 
 function logInFailed(failure) {
   if (failure.retryAfter && failure.kind === "refused") {
-    return `There were too many attempts. Try again ${distance(failure.retryAfter * SECOND)}.`;
+    return `There were too many attempts. Try again ${distance(Math.ceil(failure.retryAfter / 60) * MINUTE)}.`;
   }
   // The log-in was right, and the request after it had no session.
   if (failure.kind === "unauthenticated") return "Your browser does not keep the log-in. Allow cookies for this page, and try again.";
@@ -846,12 +846,13 @@ const timeFormat = new Intl.DateTimeFormat(language, { hour: "numeric", minute: 
 const distanceFormat = new Intl.RelativeTimeFormat("en", { numeric: "always" });
 const UNITS = [["year", 365 * DAY], ["month", 30 * DAY], ["day", DAY], ["hour", HOUR], ["minute", MINUTE]];
 
-/** "in 6 days", "3 hours ago": whole numbers of the greatest unit that there is at least one of, days up to 90. */
+/** "in 6 days", "3 hours ago": what is over of a unit is left out, so that there is never less time left than it
+ *  says. The unit is the greatest that there is at least one of, months from 90 days on. */
 function distance(ms) {
   for (const [unit, length] of UNITS) {
     const least = unit === "month" ? 3 : 1;
-    const number = Math.round(Math.abs(ms) / length);
-    if (number >= least) return distanceFormat.format(Math.sign(ms) * number, unit);
+    if (Math.abs(ms) < least * length) continue;
+    return distanceFormat.format(Math.sign(ms) * Math.floor(Math.abs(ms) / length), unit);
   }
   return ms > 0 ? "in less than a minute" : "just now";
 }
