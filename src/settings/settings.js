@@ -310,6 +310,7 @@ async function loggedIn() {
   }
   byId("log-in-dialog").close();
   if (!(await isSamePerson(me.corpUser))) return;
+  await noticed();
   const open = openDialog();
   for (const each of ["create-alert", "revoke-alert", "page-alert"]) tell(each, "");
   const note = "You are logged in again. Nothing was sent meanwhile: go on where you were.";
@@ -793,6 +794,7 @@ async function submitRevoke() {
 
 async function revoked(message, next) {
   byId("revoke-dialog").close();
+  await noticed();
   tell("page-status", message);
   await loadTokens();
   focusRow(next);
@@ -928,6 +930,9 @@ function show(view) {
 function tell(id, message) {
   byId(id).textContent = message;
 }
+
+/** A moment in which what was behind a dialog is there again for who does not see the page, before it says something. */
+const noticed = () => new Promise((resume) => setTimeout(resume, 50));
 
 /** Says why something was not done. Who is logged out is asked to log in, over what is open. */
 function failed(failure, alert, what = "") {
