@@ -115,9 +115,14 @@ async function graphql(query, variables, needed) {
   if (answer?.data?.[needed] !== null && answer?.data?.[needed] !== undefined) return answer.data;
   const error = answer?.errors?.[0];
   if (!error) throw new Failure("unknown", "The service gave an answer that is not understood.");
-  const code = error.extensions?.code;
-  const kind = code === 401 ? "unauthenticated" : code === 403 ? "forbidden" : code === 503 ? "unknown" : "refused";
-  throw new Failure(kind, sentence(error.message));
+  throw new Failure(kindOf(error.extensions ?? {}), sentence(error.message));
+}
+
+function kindOf({ code, classification }) {
+  if (code === 401) return "unauthenticated";
+  if (code === 403) return "forbidden";
+  // What fails inside may have failed after the work. The language's own errors have a classification alone.
+  return code >= 500 || (code === undefined && !classification) ? "unknown" : "refused";
 }
 
 // ---- Who is here ---------------------------------------------------------------------------------------
