@@ -144,8 +144,10 @@ async function start() {
   }
 }
 
+/** Loads what somebody may do. False if that is no longer who the page is shown to: then it has started again. */
 async function loadStart() {
   const { me, appConfig } = await graphql(START, {}, "me");
+  if (!(await isSamePerson(me.corpUser))) return false;
   state.me = me.corpUser;
   const granted = me.platformPrivileges;
   state.may = {
@@ -157,6 +159,7 @@ async function loadStart() {
   state.enabled = tokenAuthEnabled;
   state.lifetimes = lifetimes(accessTokens?.allowedDurations ?? [], accessTokens?.allowNoExpiry ?? false);
   renderAccount();
+  return true;
 }
 
 function renderAccount() {
@@ -242,7 +245,7 @@ function logInAgain() {
 }
 
 function closeLogIn() {
-  byId("log-in-dialog").close();
+  if (!byId("log-in-cancel").disabled) byId("log-in-dialog").close();
 }
 
 function focusLogIn() {
@@ -267,7 +270,7 @@ async function submitLogIn(event) {
     byId(username ? "password" : "user-name").focus();
     return;
   }
-  busy(button, true);
+  loggingIn(button, true);
   try {
     await send(settings.logInPath, { username, password });
     byId("password").value = "";
@@ -276,8 +279,14 @@ async function submitLogIn(event) {
     tell("log-in-alert", logInFailed(failure));
     byId("password").select();
   } finally {
-    busy(button, false);
+    loggingIn(button, false);
   }
+}
+
+/** While somebody logs in, what is behind the form may turn out to be another's: nobody goes back to it. */
+function loggingIn(button, is) {
+  busy(button, is);
+  byId("log-in-cancel").disabled = is;
 }
 
 function logInFailed(failure) {
@@ -293,36 +302,36 @@ function logInFailed(failure) {
 async function goOn() {
   const button = byId("go-on");
   if (isBusy(button)) return;
-  busy(button, true);
+  loggingIn(button, true);
   tell("go-on-alert", "");
   try {
     await loggedIn();
   } catch (failure) {
     tell("go-on-alert", failure.kind === "unauthenticated" ? "You are not logged in yet." : failure.message);
   } finally {
-    busy(button, false);
+    loggingIn(button, false);
   }
 }
 
 /** Goes on where the log-in was needed: at the start, or in the middle of work. */
 async function loggedIn() {
   const { me } = await graphql(WHO, {}, "me");
-  if (!byId("log-in-dialog").open) {
+  const isInTheMiddle = state.me !== null;
+  byId("log-in-dialog").close();
+  if (!(await isSamePerson(me.corpUser))) return;
+  if (!isInTheMiddle) {
     tell("page-status", "");
     await start();
     byId("generate").focus();
     return;
   }
-  byId("log-in-dialog").close();
-  if (!(await isSamePerson(me.corpUser))) return;
   await noticed();
   const open = openDialog();
   for (const each of ["create-alert", "revoke-alert", "page-alert"]) tell(each, "");
   const note = "You are logged in again. Nothing was sent meanwhile: go on where you were.";
   tell(open === byId("create-dialog") ? "create-status" : open === byId("revoke-dialog") ? "revoke-status" : "page-status", note);
   try {
-    await loadStart();
-    await loadTokens();
+    if (await loadStart()) await loadTokens();
   } catch (failure) {
     failed(failure, "page-alert");
   }
@@ -689,7 +698,7 @@ function createFailed(failure, sent, name) {
 /** After a refusal: privileges may have changed since the page was loaded. */
 async function reloadPrivileges() {
   try {
-    await loadStart();
+    if (!(await loadStart())) return;
     renderKind();
     await loadTokens();
   } catch (failure) {
@@ -1032,6 +1041,7 @@ function listen() {
   on("go-on", "click", goOn);
   on("log-out", "click", logOut);
   on("log-in-cancel", "click", closeLogIn);
+  on("log-in-dialog", "close", () => { byId("password").value = ""; });
   on("start-again", "click", () => { tell("page-alert", ""); start(); });
 
   on("filters", "submit", (event) => { event.preventDefault(); fromFirstPage(); });
