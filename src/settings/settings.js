@@ -212,8 +212,7 @@ function forget() {
   state.me = null;
   state.list.start = 0;
   state.loading += 1;
-  tell("page-status", "");
-  tell("page-alert", "");
+  for (const id of ["page-status", "page-alert", "list-alert"]) tell(id, "");
 }
 
 // ---- Logging in and out --------------------------------------------------------------------------------
@@ -388,11 +387,13 @@ async function loadTokens() {
       return await loadTokens();
     }
     state.loadedAt = now();
+    tell("list-alert", "");
     renderTokens(page);
   } catch (failure) {
     if (loading !== state.loading) return;
+    tell("list-alert", "");
     if (failure.kind === "forbidden") return renderNoAccess();
-    failed(failure, "page-alert", "The list could not be loaded, and what is shown may be old.");
+    failed(failure, "list-alert", "The list could not be loaded, and what is shown may be old.");
   } finally {
     if (loading === state.loading) table.setAttribute("aria-busy", "false");
   }
