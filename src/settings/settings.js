@@ -794,12 +794,14 @@ async function submitRevoke() {
   byId("revoke-cancel").disabled = true;
   tell("revoke-status", "");
   tell("revoke-alert", "");
+  let sent = false;
   try {
     if (!(await stillMe())) return;
+    sent = true;
     await graphql(REVOKE, { tokenId: id }, "revokeAccessToken");
     await revoked(`“${clipped(name)}” is revoked.`, next);
   } catch (failure) {
-    await revokeFailed(failure, id, name, next);
+    await revokeFailed(failure, sent, id, name, next);
   } finally {
     state.revoking = false;
     busy(byId("revoke"), false);
@@ -815,14 +817,16 @@ async function revoked(message, next) {
   focusRow(next);
 }
 
-async function revokeFailed(failure, id, name, next) {
+async function revokeFailed(failure, sent, id, name, next) {
   if (failure.kind === "refused" || failure.kind === "forbidden") {
     // The service does not tell others' tokens from those that are gone: the list does.
     if (await isGone(id)) return revoked(`“${clipped(name)}” was revoked already, or is no longer yours to revoke.`, next);
     failed(failure, "revoke-alert");
     return reloadPrivileges();
   }
-  failed(failure, "revoke-alert", "The token may not be revoked. Try again: revoking it twice does no harm.");
+  failed(failure, "revoke-alert", sent && failure.kind === "unknown"
+    ? "It is not certain that the token is revoked. Try again: revoking it twice does no harm."
+    : "The token is not revoked.");
 }
 
 async function isGone(id) {
