@@ -64,10 +64,9 @@ const SERVICE_ACCOUNTS = `query ServiceAccounts($input: ListServiceAccountsInput
  *  - `refused`: the service said no, and nothing was done;
  *  - `unknown`: the answer is missing or no answer: it may have been done. */
 class Failure extends Error {
-  constructor(kind, message, retryAfter = 0) {
+  constructor(kind, message, { status = 0, code = "", retryAfter = 0 } = {}) {
     super(message);
-    this.kind = kind;
-    this.retryAfter = retryAfter;
+    Object.assign(this, { kind, status, code, retryAfter });
   }
 }
 
@@ -106,7 +105,8 @@ async function send(path, body) {
   if (response.ok) return answer;
   const message = sentence(answer?.message) || `The service answered with status ${response.status}.`;
   const kind = response.status >= 500 ? "unknown" : response.status === 403 ? "forbidden" : "refused";
-  throw new Failure(kind, message, Number(response.headers.get("Retry-After")) || 0);
+  const retryAfter = Number(response.headers.get("Retry-After")) || 0;
+  throw new Failure(kind, message, { status: response.status, code: answer?.code, retryAfter });
 }
 
 /** What GraphQL answers, and a failure if the field `needed` is not in it. */
@@ -270,12 +270,15 @@ async function submitLogIn(event) {
     return;
   }
   loggingIn(button, true);
+  let accepted = false;
   try {
     await send(settings.logInPath, { username, password });
+    accepted = true;
     byId("password").value = "";
     await loggedIn();
   } catch (failure) {
-    tell("log-in-alert", logInFailed(failure));
+    if (failure instanceof Failure) tell("log-in-alert", logInFailed(failure, accepted));
+    else failed(failure, "log-in-alert");
     byId("password").select();
   } finally {
     loggingIn(button, false);
@@ -288,13 +291,16 @@ function loggingIn(button, is) {
   byId("log-in-cancel").disabled = is;
 }
 
-function logInFailed(failure) {
-  if (failure.retryAfter && failure.kind === "refused") {
-    return `There were too many attempts. Try again ${distance(Math.ceil(failure.retryAfter / 60) * MINUTE)}.`;
+function logInFailed(failure, accepted) {
+  if (failure.status === 429) {
+    const when = failure.retryAfter > 0 ? distance(Math.ceil(failure.retryAfter / 60) * MINUTE) : "later";
+    return `There were too many attempts. Try again ${when}.`;
   }
   // The log-in was right, and the request after it had no session.
-  if (failure.kind === "unauthenticated") return "Your browser does not keep the log-in. Allow cookies for this page, and try again.";
-  if (failure.kind === "refused") return "User name or password is wrong, or you may not log in.";
+  if (accepted && failure.kind === "unauthenticated") return "Your browser does not keep the log-in. Allow cookies for this page, and try again.";
+  if (failure.code === "invalid_credentials" || failure.kind === "unauthenticated") {
+    return "User name or password is wrong, or you are not allowed to log in.";
+  }
   return failure.kind === "unknown" ? `${failure.message} Please try again.` : failure.message;
 }
 
@@ -306,7 +312,8 @@ async function goOn() {
   try {
     await loggedIn();
   } catch (failure) {
-    tell("go-on-alert", failure.kind === "unauthenticated" ? "You are not logged in yet." : failure.message);
+    if (failure.kind === "unauthenticated") tell("go-on-alert", "You are not logged in yet.");
+    else failed(failure, "go-on-alert");
   } finally {
     loggingIn(button, false);
   }
