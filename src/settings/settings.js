@@ -166,7 +166,7 @@ function renderAccount() {
   const { generate, manageTokens, manageServiceAccounts } = state.may;
   byId("account").hidden = false;
   byId("account-name").textContent = state.me.username;
-  byId("account-name").title = state.me.properties?.displayName ?? state.me.username;
+  byId("account-name").title = whole(state.me.properties?.displayName || state.me.username, state.me.username);
   byId("log-out").hidden = settings.logIn !== "form";
   byId("banner").hidden = state.enabled;
   byId("owner-field").hidden = !manageTokens;
@@ -187,7 +187,7 @@ async function isSamePerson(found) {
   const before = state.me.username;
   forget();
   await start();
-  tell("page-alert", `${found.username} is logged in now, and no longer ${before}. What was open is closed.`);
+  tell("page-alert", named(found.username), " is logged in now, and no longer ", named(before), ". What was open is closed.");
   return false;
 }
 
@@ -468,20 +468,20 @@ function row(token) {
 function lastUse({ lastUsedAt, lastUsedAddress, lastUsedAgent }) {
   if (lastUsedAt === null) return make("span", { className: "faint", textContent: "Never" });
   const used = past(lastUsedAt);
-  used.title = [used.title, lastUsedAddress, lastUsedAgent].filter(Boolean).join(", ");
+  used.title = [used.title, ...[lastUsedAddress, lastUsedAgent].filter(Boolean).map(isolated)].join(", ");
   if (lastUsedAddress) used.append(text(lastUsedAddress, "second clip"));
   return used;
 }
 
 function person(user, urn) {
-  const username = user?.username ?? urn;
+  const username = user?.username ?? userName(urn);
   const shown = user?.properties?.displayName || username;
-  const whole = make("span", { className: "person" }, text(shown, "clip"));
-  whole.title = shown === username ? username : `${shown} (${username})`;
+  const element = make("span", { className: "person" }, text(shown, "clip"));
   // A display name is what somebody calls themselves: who it really is stands below.
-  if (shown !== username) whole.append(text(username, "second clip"));
-  else if (urn === state.me.urn) whole.append(text("you", "second"));
-  return whole;
+  if (shown !== username) element.append(text(username, "second clip"));
+  else if (urn === state.me.urn) element.append(text("you", "second"));
+  for (const each of [element, ...element.children]) each.title = whole(shown, username);
+  return element;
 }
 
 function statusBadge(status) {
@@ -562,8 +562,11 @@ async function loadServiceAccounts() {
     const input = { start: 0, count: MOST_SERVICE_ACCOUNTS };
     const { total, serviceAccounts } = (await graphql(SERVICE_ACCOUNTS, { input }, "listServiceAccounts")).listServiceAccounts;
     const chosen = select.value;
-    select.replaceChildren(make("option", { value: "", textContent: "Choose one" }), ...serviceAccounts.map(({ urn, name, displayName }) =>
-      make("option", { value: urn, textContent: clipped(displayName && displayName !== name ? `${displayName} (${name})` : name) })));
+    select.replaceChildren(make("option", { value: "", textContent: "Choose one" }), ...serviceAccounts.map(({ urn, name, displayName }) => {
+      // `name` lacks the prefix that the user name has, by which the account goes everywhere else.
+      const shown = displayName && displayName !== name ? displayName : userName(urn);
+      return make("option", { value: urn, textContent: whole(clipped(shown), userName(urn)) });
+    }));
     if (serviceAccounts.some(({ urn }) => urn === chosen)) select.value = chosen;
     hint.textContent = total === 0 ? "There are no service accounts yet."
       : total > serviceAccounts.length ? `These are the first ${serviceAccounts.length} of ${total}.` : "";
@@ -694,7 +697,7 @@ async function submitCreate(event) {
 
 function createFailed(failure, sent, name) {
   if (failure.kind === "unknown" && sent) {
-    tell("create-alert", `${failure.message} A token named “${name}” may have been made all the same. The list behind this ` +
+    tell("create-alert", `${failure.message} A token named “`, named(name), "” may have been made all the same. The list behind this " +
       "dialog is loaded again: if it is there, revoke it, since its text is lost. What you typed is still here.");
     loadTokens();
     return;
@@ -787,7 +790,7 @@ function openRevoke(token, name) {
   tell("revoke-alert", "");
   state.toRevoke = { id: token.id, name };
   byId("revoke-name").textContent = name;
-  byId("revoke-actor").textContent = token.actor?.username ?? token.actorUrn;
+  byId("revoke-actor").textContent = token.actor?.username ?? userName(token.actorUrn);
   byId("revoke-dialog").showModal();
   byId("revoke-cancel").focus();
 }
@@ -806,7 +809,7 @@ async function submitRevoke() {
     if (!(await stillMe())) return;
     sent = true;
     await graphql(REVOKE, { tokenId: id }, "revokeAccessToken");
-    await revoked(`“${clipped(name)}” is revoked.`, next);
+    await revoked(next, "“", named(name), "” is revoked.");
   } catch (failure) {
     await revokeFailed(failure, sent, id, name, next);
   } finally {
@@ -816,10 +819,10 @@ async function submitRevoke() {
   }
 }
 
-async function revoked(message, next) {
+async function revoked(next, ...message) {
   byId("revoke-dialog").close();
   await noticed();
-  tell("page-status", message);
+  tell("page-status", ...message);
   await loadTokens();
   focusRow(next);
 }
@@ -827,7 +830,7 @@ async function revoked(message, next) {
 async function revokeFailed(failure, sent, id, name, next) {
   if (failure.kind === "refused" || failure.kind === "forbidden") {
     // The service does not tell others' tokens from those that are gone: the list does.
-    if (await isGone(id)) return revoked(`“${clipped(name)}” was revoked already, or is no longer yours to revoke.`, next);
+    if (await isGone(id)) return revoked(next, "“", named(name), "” was revoked already, or is no longer yours to revoke.");
     failed(failure, "revoke-alert");
     return reloadPrivileges();
   }
@@ -952,9 +955,9 @@ function show(view) {
   for (const id of ["starting-view", "log-in-view", "tokens-view"]) byId(id).hidden = id !== view;
 }
 
-/** Says something in a live region; an empty text takes back what was said. */
-function tell(id, message) {
-  byId(id).textContent = message;
+/** Says something in a live region, in one or more parts; nothing takes back what was said. */
+function tell(id, ...parts) {
+  byId(id).replaceChildren(...parts.filter((part) => part !== ""));
 }
 
 /** A moment in which what was behind a dialog is there again for who does not see the page, before it says something. */
@@ -1011,6 +1014,21 @@ function withRole(role, element) {
 }
 
 const clipped = (value) => [...value].length > 80 ? `${[...value].slice(0, 79).join("")}…` : value;
+
+/** Without the characters that turn the direction of what is around a text. */
+const straight = (value) => value.replace(/[\u202a-\u202e\u2066-\u2069]/g, "");
+
+/** A name from outside, for the middle of a message: it does not turn the words around it. */
+const named = (value) => make("bdi", { textContent: straight(clipped(value)) });
+
+/** The same where there are no elements: between U+2068 and U+2069. */
+const isolated = (value) => `\u2068${straight(value)}\u2069`;
+
+/** Who this is, in one line: what they call themselves, and who it really is. */
+const whole = (shown, username) => shown === username ? isolated(username) : `${isolated(shown)} (${isolated(username)})`;
+
+/** The user name in the urn of a user or service account. */
+const userName = (urn) => urn.replace(/^urn:li:corpuser:/, "");
 
 /** Capitalises and ends a message of the service. */
 function sentence(message) {
