@@ -144,6 +144,13 @@ async function start() {
   }
 }
 
+async function startAgain() {
+  tell("page-alert", "");
+  await start();
+  if (!byId("tokens-view").hidden) focusMain();
+  else if (!byId("start-again").hidden) byId("start-again").focus();
+}
+
 /** Loads what somebody may do. False if that is no longer who the page is shown to: then it has started again. */
 async function loadStart() {
   const { me, appConfig } = await graphql(START, {}, "me");
@@ -328,7 +335,7 @@ async function loggedIn() {
   if (!isInTheMiddle) {
     tell("page-status", "");
     await start();
-    byId("generate").focus();
+    focusMain();
     return;
   }
   await noticed();
@@ -598,7 +605,7 @@ function openCreate() {
 function closeCreate() {
   byId("create-dialog").close();
   resetCreate();
-  byId("generate").focus();
+  focusMain();
 }
 
 function resetCreate() {
@@ -763,7 +770,7 @@ function select(element) {
 function closeResult() {
   byId("result-dialog").close();
   clearResult();
-  byId("generate").focus();
+  focusMain();
 }
 
 /** Escape is easily pressed by mistake, and the token would be lost. */
@@ -858,8 +865,8 @@ function neighbour(id) {
 
 function focusRow(id) {
   const button = [...document.querySelectorAll("#rows button")].find((each) => each.dataset.id === id);
-  const enabled = byId("generate").disabled ? byId("log-out") : byId("generate");
-  (button ?? enabled).focus();
+  if (button) button.focus();
+  else focusMain();
 }
 
 function closeRevoke() {
@@ -979,6 +986,12 @@ function fieldError(field, message) {
   if (message) byId(field).setAttribute("aria-invalid", "true");
 }
 
+/** Puts the focus on what is most likely wanted next, and where that cannot be pressed, at the top. */
+function focusMain() {
+  const generate = byId("generate");
+  (generate.hidden || generate.disabled ? byId("heading") : generate).focus();
+}
+
 /** The dialog that is in front, if there is one. */
 const openDialog = () => [...document.querySelectorAll("dialog[open]")].at(-1) ?? null;
 
@@ -1072,7 +1085,7 @@ function listen() {
   on("log-out", "click", logOut);
   on("log-in-cancel", "click", closeLogIn);
   on("log-in-dialog", "close", () => { byId("password").value = ""; });
-  on("start-again", "click", () => { tell("page-alert", ""); start(); });
+  on("start-again", "click", startAgain);
 
   on("filters", "submit", (event) => { event.preventDefault(); fromFirstPage(); });
   on("search", "input", later(fromFirstPage));
