@@ -449,19 +449,21 @@ function renderNoAccess() {
     : "Listing them needs one of the privileges that generating them needs.";
 }
 
-function row(token) {
+function row(token, index) {
   const { name, description, status } = token;
   const title = name || "(no name)";
   const revoke = make("button", { type: "button", className: "small danger-quiet", textContent: "Revoke" });
   revoke.setAttribute("aria-label", `Revoke ${title}`);
   revoke.dataset.id = token.id;
+  // Names need not be unique.
+  revoke.setAttribute("aria-describedby", `created-${index}`);
   revoke.addEventListener("click", () => openRevoke(token, title));
   const nameCell = make("th", { className: "of-name", scope: "row" }, text(title, "clip strong"));
   nameCell.setAttribute("role", "rowheader");
   return withRole("row", make("tr", {},
     nameCell,
     cell("Description", "of-description", description ? text(description, "clip") : dash()),
-    cell("Created", "of-time", past(token.createdAt)),
+    Object.assign(cell("Created", "of-time", past(token.createdAt)), { id: `created-${index}` }),
     cell("Expires", "of-time", token.expiresAt === null ? make("span", { className: "never", textContent: "Never" })
       : time(token.expiresAt, status === "ACTIVE" && token.expiresAt - now() < SOON ? "soon" : "")),
     cell("Last used", "of-time", lastUse(token)),
@@ -636,8 +638,7 @@ function renderExpiry() {
     : "That is long: who gets hold of this token can use it all that time. Choose a shorter lifetime, if you can.";
 }
 
-const expiryText = (at) =>
-  at === null ? "This token will never expire." : `The token will expire on ${dateFormat.format(at)} at ${timeFormat.format(at)}.`;
+const expiryText = (at) => at === null ? "This token will never expire." : `The token will expire on ${moment(at)}.`;
 
 /** What the form says, or nothing if something is wrong with it; then the first such field is focused. */
 function createInput() {
@@ -798,6 +799,13 @@ function openRevoke(token, name) {
   state.toRevoke = { id: token.id, name };
   byId("revoke-name").textContent = name;
   byId("revoke-actor").textContent = token.actor?.username ?? userName(token.actorUrn);
+  // Names need not be unique.
+  const { description, createdAt, expiresAt, lastUsedAt } = token;
+  byId("revoke-description").replaceChildren(...(description ? [named(description)] : []));
+  byId("revoke-description").hidden = !description;
+  byId("revoke-times").textContent = `Made on ${moment(createdAt)}; ` +
+    (expiresAt === null ? "never expires" : `${expiresAt > now() ? "expires" : "expired"} on ${moment(expiresAt)}`) +
+    (lastUsedAt === null ? "; never used." : `; last used on ${moment(lastUsedAt)}.`);
   byId("revoke-dialog").showModal();
   byId("revoke-cancel").focus();
 }
@@ -883,6 +891,8 @@ const dateFormat = new Intl.DateTimeFormat(language, { year: "numeric", month: "
 const timeFormat = new Intl.DateTimeFormat(language, { hour: "numeric", minute: "2-digit", timeZoneName: "short" });
 const distanceFormat = new Intl.RelativeTimeFormat("en", { numeric: "always" });
 const UNITS = [["year", 365 * DAY], ["month", 30 * DAY], ["day", DAY], ["hour", HOUR], ["minute", MINUTE]];
+
+const moment = (at) => `${dateFormat.format(at)} at ${timeFormat.format(at)}`;
 
 /** "in 6 days", "3 hours ago": what is over of a unit is left out, so that there is never less time left than it
  *  says. The unit is the greatest that there is at least one of, months from 90 days on. */
