@@ -344,7 +344,9 @@ async function loggedIn() {
   const note = "You are logged in again. Nothing was sent meanwhile: go on where you were.";
   tell(open === byId("create-dialog") ? "create-status" : open === byId("revoke-dialog") ? "revoke-status" : "page-status", note);
   try {
-    if (await loadStart()) await loadTokens();
+    if (!(await loadStart())) return;
+    renderKind();
+    await loadTokens();
   } catch (failure) {
     failed(failure, "page-alert");
   }
@@ -565,11 +567,14 @@ async function isNobody(urn) {
 }
 
 async function loadServiceAccounts() {
-  const [select, hint] = [byId("service-account"), byId("service-account-hint")];
+  const [select, hint, again] = ["", "-hint", "-again"].map((part) => byId(`service-account${part}`));
+  const { me } = state;
+  again.hidden = true;
   hint.textContent = "Loading…";
   try {
     const input = { start: 0, count: MOST_SERVICE_ACCOUNTS };
     const { total, serviceAccounts } = (await graphql(SERVICE_ACCOUNTS, { input }, "listServiceAccounts")).listServiceAccounts;
+    if (me !== state.me) return;
     const chosen = select.value;
     select.replaceChildren(make("option", { value: "", textContent: "Choose one" }), ...serviceAccounts.map(({ urn, name, displayName }) => {
       // `name` lacks the prefix that the user name has, by which the account goes everywhere else.
@@ -580,7 +585,9 @@ async function loadServiceAccounts() {
     hint.textContent = total === 0 ? "There are no service accounts yet."
       : total > serviceAccounts.length ? `These are the first ${serviceAccounts.length} of ${total}.` : "";
   } catch (failure) {
+    if (me !== state.me) return;
     hint.textContent = "";
+    again.hidden = false;
     failed(failure, "create-alert", "The service accounts could not be loaded.");
   }
 }
@@ -1113,6 +1120,11 @@ function listen() {
   on("create-form", "submit", submitCreate);
   on("create-cancel", "click", closeCreate);
   on("kind-field", "change", renderKind);
+  on("service-account-again", "click", () => {
+    byId("service-account").focus();
+    tell("create-alert", "");
+    loadServiceAccounts();
+  });
   on("expires-in", "change", renderExpiry);
   for (const field of ["name", "description", "acts-as", "service-account"]) on(field, "input", () => fieldError(field, ""));
 
