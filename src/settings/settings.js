@@ -568,13 +568,13 @@ async function isNobody(urn) {
 
 async function loadServiceAccounts() {
   const [select, hint, again] = ["", "-hint", "-again"].map((part) => byId(`service-account${part}`));
-  const { me } = state;
+  const { urn: me } = state.me;
   again.hidden = true;
   hint.textContent = "Loading…";
   try {
     const input = { start: 0, count: MOST_SERVICE_ACCOUNTS };
     const { total, serviceAccounts } = (await graphql(SERVICE_ACCOUNTS, { input }, "listServiceAccounts")).listServiceAccounts;
-    if (me !== state.me) return;
+    if (me !== state.me?.urn) return;
     const chosen = select.value;
     select.replaceChildren(make("option", { value: "", textContent: "Choose one" }), ...serviceAccounts.map(({ urn, name, displayName }) => {
       // `name` lacks the prefix that the user name has, by which the account goes everywhere else.
@@ -585,7 +585,7 @@ async function loadServiceAccounts() {
     hint.textContent = total === 0 ? "There are no service accounts yet."
       : total > serviceAccounts.length ? `These are the first ${serviceAccounts.length} of ${total}.` : "";
   } catch (failure) {
-    if (me !== state.me) return;
+    if (me !== state.me?.urn) return;
     hint.textContent = "";
     again.hidden = false;
     failed(failure, "create-alert", "The service accounts could not be loaded.");
