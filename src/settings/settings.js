@@ -436,8 +436,13 @@ function renderTokens({ start, total, tokens }) {
   }
   byId("pager").hidden = total === 0;
   byId("range").textContent = total === 0 ? "" : `${start + 1}–${start + tokens.length} of ${total}`;
-  enable(byId("previous"), start > 0, byId("next"));
-  enable(byId("next"), start + tokens.length < total, byId("previous"));
+  const focusedPager = byId("pager").contains(document.activeElement);
+  byId("previous").disabled = start === 0;
+  byId("next").disabled = start + tokens.length >= total;
+  // A button that is disabled loses the focus.
+  if (focusedPager && document.activeElement.disabled !== false) {
+    ([byId("previous"), byId("next")].find((each) => !each.disabled) ?? byId("sheet")).focus();
+  }
   renderSort();
 }
 
@@ -1014,13 +1019,6 @@ const openDialog = () => [...document.querySelectorAll("dialog[open]")].at(-1) ?
 
 const isBusy = (button) => button.getAttribute("aria-busy") === "true";
 const busy = (button, is) => is ? button.setAttribute("aria-busy", "true") : button.removeAttribute("aria-busy");
-
-/** A button that is disabled loses the focus: it goes to another. */
-function enable(button, is, other) {
-  const focused = document.activeElement === button;
-  button.disabled = !is;
-  if (focused && !is) (other.disabled ? byId("sheet") : other).focus();
-}
 
 function make(tag, properties, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
