@@ -472,7 +472,7 @@ function row(token, index) {
     cell("Description", "of-description", description ? text(description, "clip") : dash()),
     Object.assign(cell("Created", "of-time", past(token.createdAt)), { id: `created-${index}` }),
     cell("Expires", "of-time", token.expiresAt === null ? make("span", { className: "never", textContent: "Never" })
-      : time(token.expiresAt, status === "ACTIVE" && token.expiresAt - now() < SOON ? "soon" : "")),
+      : expiry(token.expiresAt, status)),
     cell("Last used", "of-time", lastUse(token)),
     cell("Acts as", "of-user", person(token.actor, token.actorUrn)),
     cell("Made by", "of-user", person(token.owner, token.ownerUrn)),
@@ -917,8 +917,8 @@ function distance(ms) {
   return ms > 0 ? "in less than a minute" : "just now";
 }
 
-function time(at, className = "") {
-  const element = make("time", { dateTime: new Date(at).toISOString(), className });
+function time(at) {
+  const element = make("time", { dateTime: new Date(at).toISOString() });
   element.title = `${dateFormat.format(at)}, ${timeFormat.format(at)}`;
   element.append(make("span", { textContent: distance(at - now()) }), make("span", { className: "second", textContent: dateFormat.format(at) }));
   return element;
@@ -932,6 +932,16 @@ function past(at) {
   return element;
 }
 
+/** When a token expires. What is active and expires soon says so. */
+function expiry(at, status) {
+  const element = time(at);
+  if (status === "ACTIVE") element.dataset.expiry = "";
+  element.classList.toggle("soon", isSoon(element));
+  return element;
+}
+
+const isSoon = (element) => "expiry" in element.dataset && Date.parse(element.dateTime) - now() < SOON;
+
 function timeDistance(element) {
   const ms = Date.parse(element.dateTime) - now();
   return distance("past" in element.dataset ? Math.min(ms, 0) : ms);
@@ -939,8 +949,14 @@ function timeDistance(element) {
 
 /** Distances grow old while the page is open. */
 function refreshTimes() {
-  for (const element of document.querySelectorAll("#rows time")) element.firstElementChild.textContent = timeDistance(element);
+  for (const element of document.querySelectorAll("#rows time")) {
+    element.firstElementChild.textContent = timeDistance(element);
+    element.classList.toggle("soon", isSoon(element));
+  }
   if (byId("create-dialog").open) renderExpiry();
+  // What has expired meanwhile is not shown as active.
+  const isOver = [...document.querySelectorAll("#rows time[data-expiry]")].some((element) => Date.parse(element.dateTime) <= now());
+  if (isOver && canReload()) loadTokens();
 }
 
 /** The lifetimes that can be asked for, the shortest first. */
@@ -1007,6 +1023,10 @@ function fieldError(field, message) {
   byId(field).toggleAttribute("aria-invalid", false);
   if (message) byId(field).setAttribute("aria-invalid", "true");
 }
+
+/** Whether the list is what somebody looks at: then it may be loaded without being asked to. */
+const canReload = () =>
+  state.me !== null && document.visibilityState === "visible" && !openDialog() && !byId("tokens-view").hidden;
 
 /** Puts the focus on what is most likely wanted next, and where that cannot be pressed, at the top. */
 function focusMain() {
@@ -1151,8 +1171,7 @@ function listen() {
   addEventListener("pagehide", () => { clearResult(); byId("password").value = ""; });
   addEventListener("pageshow", (event) => { if (event.persisted) { forget(); start(); } });
   document.addEventListener("visibilitychange", () => {
-    const isOld = state.me && now() - state.loadedAt > 10 * SECOND;
-    if (document.visibilityState === "visible" && isOld && !openDialog() && !byId("tokens-view").hidden) loadTokens();
+    if (now() - state.loadedAt > 10 * SECOND && canReload()) loadTokens();
   });
 }
 
