@@ -523,6 +523,8 @@ function sortBy(field) {
 }
 
 function fromFirstPage() {
+  // What was typed before a log-out comes a moment later.
+  if (!state.me) return;
   state.list.start = 0;
   tell("page-alert", "");
   return loadTokens();
@@ -538,19 +540,24 @@ function turnPage(by) {
 
 /** Offers users below a field while somebody types. Who may not list users types the whole name. */
 function suggest(input, list) {
-  let allowed = true;
+  let refused = null; // whom it is not allowed
+  let asked = 0; // only the last answer counts
   const load = later(async () => {
-    if (!allowed || !state.me) return;
+    const me = state.me?.urn;
+    if (!me || refused === me) return;
+    const asking = ++asked;
+    const isStale = () => asking !== asked || me !== state.me?.urn;
     try {
       const { listUsers } = await graphql(USERS, { input: { start: 0, count: 20, query: input.value.trim() } }, "listUsers");
+      if (isStale()) return;
       list.replaceChildren(...listUsers.users.map(({ urn, username, properties }) => {
         const option = make("option", { value: username, label: properties?.displayName?.slice(0, 80) ?? "" });
         option.dataset.urn = urn;
         return option;
       }));
     } catch (failure) {
-      list.replaceChildren();
-      allowed = failure.kind !== "forbidden";
+      if (failure.kind === "forbidden") refused = me;
+      if (!isStale()) list.replaceChildren();
     }
   });
   input.addEventListener("focus", () => { if (list.childElementCount === 0) load(); });
