@@ -21,7 +21,7 @@ const state = {
   me: null, // { urn, username }
   may: { generate: false, manageTokens: false, manageServiceAccounts: false },
   enabled: true,
-  lifetimes: [], // { label, ms (null for never), input }
+  lifetimes: [], // { key, label, ms (null for never), input }
   list: { start: 0, sort: { field: "createdAt", sortOrder: "DESCENDING" } },
   loading: 0, // counts the lists that were asked for: only the last one is shown
   loadedAt: 0,
@@ -345,7 +345,7 @@ async function loggedIn() {
   tell(open === byId("create-dialog") ? "create-status" : open === byId("revoke-dialog") ? "revoke-status" : "page-status", note);
   try {
     if (!(await loadStart())) return;
-    renderKind();
+    if (byId("create-dialog").open) renderCreate();
     await loadTokens();
   } catch (failure) {
     failed(failure, "page-alert");
@@ -609,18 +609,20 @@ async function loadServiceAccounts() {
 function openCreate() {
   tell("page-status", "");
   tell("page-alert", "");
-  const { generate, manageTokens, manageServiceAccounts } = state.may;
-  const chosen = byId("expires-in").value;
-  byId("expires-in").replaceChildren(...state.lifetimes.map(({ label }, index) => make("option", { value: index, textContent: label })));
-  byId("expires-in").value = chosen || preset(state.lifetimes);
-  byId("kind-field").hidden = !manageServiceAccounts;
-  byId("kind-personal").disabled = !generate;
-  if (!generate) byId("kind-service-account").checked = true;
-  if (manageTokens && !byId("acts-as").value) byId("acts-as").value = state.me.username;
-  renderKind();
-  renderExpiry();
+  renderCreate();
   byId("create-dialog").showModal();
   byId("name").focus();
+}
+
+/** Shows what there is to choose from, which may be something else than when the form was opened. */
+function renderCreate() {
+  const { generate, manageTokens, manageServiceAccounts } = state.may;
+  byId("kind-field").hidden = !manageServiceAccounts;
+  byId("kind-personal").disabled = !generate;
+  if (!generate && manageServiceAccounts) byId("kind-service-account").checked = true;
+  if (manageTokens && !byId("acts-as").value) byId("acts-as").value = state.me.username;
+  renderKind();
+  renderLifetimes();
 }
 
 function closeCreate() {
@@ -632,7 +634,7 @@ function closeCreate() {
 function resetCreate() {
   byId("create-form").reset();
   byId("expires-in").replaceChildren();
-  for (const field of ["name", "description", "acts-as", "service-account"]) fieldError(field, "");
+  for (const field of ["name", "description", "acts-as", "service-account", "expires-in"]) fieldError(field, "");
   tell("create-status", "");
   tell("create-alert", "");
 }
@@ -646,8 +648,19 @@ function renderKind() {
   if (forServiceAccount && byId("service-account").childElementCount === 0) loadServiceAccounts();
 }
 
+/** Offers the lifetimes that there are now. What was chosen stays chosen if it still is one of them. */
+function renderLifetimes() {
+  const select = byId("expires-in");
+  const chosen = chosenLifetime() ?? preset(state.lifetimes);
+  select.replaceChildren(...state.lifetimes.map(({ key, label }) => make("option", { value: key, textContent: label })));
+  select.value = chosen?.key ?? "";
+  renderExpiry();
+}
+
+const chosenLifetime = () => state.lifetimes.find(({ key }) => key === byId("expires-in").value);
+
 function renderExpiry() {
-  const { ms } = state.lifetimes[byId("expires-in").value] ?? {};
+  const { ms } = chosenLifetime() ?? {};
   if (ms === undefined) return;
   byId("expiry").textContent = expiryText(ms === null ? null : now() + ms);
   const warning = byId("expiry-warning");
@@ -669,6 +682,7 @@ function createInput() {
     description: tooLong(description, DESCRIPTION_LENGTH),
     "acts-as": !forServiceAccount && state.may.manageTokens && !actsAs ? "Say whom the token acts as." : "",
     "service-account": forServiceAccount && !byId("service-account").value ? "Choose a service account." : "",
+    "expires-in": chosenLifetime() ? "" : "Choose a lifetime.",
   };
   for (const [field, message] of Object.entries(wrong)) fieldError(field, message);
   const first = Object.keys(wrong).find((field) => wrong[field]);
@@ -678,7 +692,7 @@ function createInput() {
   }
   const actorUrn = forServiceAccount ? byId("service-account").value
     : state.may.manageTokens ? urnOf(actsAs, byId("acts-as-list")) : state.me.urn;
-  const { input } = state.lifetimes[byId("expires-in").value];
+  const { input } = chosenLifetime() ?? {};
   return { type: forServiceAccount ? "SERVICE_ACCOUNT" : "PERSONAL", actorUrn, name, description: description || null, ...input };
 }
 
@@ -737,7 +751,7 @@ function createFailed(failure, sent, name) {
 async function reloadPrivileges() {
   try {
     if (!(await loadStart())) return;
-    renderKind();
+    if (byId("create-dialog").open) renderCreate();
     await loadTokens();
   } catch (failure) {
     failed(failure, "page-alert");
@@ -968,17 +982,17 @@ function refreshTimes() {
 
 /** The lifetimes that can be asked for, the shortest first. */
 function lifetimes(allowed, allowNoExpiry) {
-  const found = allowed.map((iso) => ({ ms: milliseconds(iso), input: { durationIso: iso } })).filter(({ ms }) => ms > 0);
+  const found = allowed.map((iso) => ({ key: iso, ms: milliseconds(iso), input: { durationIso: iso } })).filter(({ ms }) => ms > 0);
   found.sort((one, other) => one.ms - other.ms);
-  const named = found.map((each) => ({ ...each, label: duration(each.ms) }));
-  if (allowNoExpiry) named.push({ ms: null, label: "Never", input: { duration: "NO_EXPIRY" } });
-  return named;
+  const offered = found.map((each) => ({ ...each, label: duration(each.ms) }));
+  if (allowNoExpiry) offered.push({ key: "never", ms: null, label: "Never", input: { duration: "NO_EXPIRY" } });
+  return offered;
 }
 
 /** Which lifetime is chosen at first: the shortest of at least a day, or else the longest. */
 function preset(lifetimes) {
-  const day = lifetimes.findIndex(({ ms }) => ms !== null && ms >= DAY);
-  return day >= 0 ? day : Math.max(0, lifetimes.findLastIndex(({ ms }) => ms !== null));
+  const ending = lifetimes.filter(({ ms }) => ms !== null);
+  return ending.find(({ ms }) => ms >= DAY) ?? ending.at(-1) ?? lifetimes[0];
 }
 
 /** A duration of ISO 8601 as the service writes them, in which a year has 365 days and a month 30. */
@@ -1151,7 +1165,7 @@ function listen() {
     loadServiceAccounts();
   });
   on("expires-in", "change", renderExpiry);
-  for (const field of ["name", "description", "acts-as", "service-account"]) on(field, "input", () => fieldError(field, ""));
+  for (const field of ["name", "description", "acts-as", "service-account", "expires-in"]) on(field, "input", () => fieldError(field, ""));
 
   on("copy-token", "click", () => copy(byId("token").value, "Token", byId("token")));
   on("copy-curl", "click", () => copy(byId("curl").textContent, "Curl command", byId("curl")));
