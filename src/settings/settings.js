@@ -764,7 +764,8 @@ function showResult({ accessToken, metadata }) {
   const service = settings.metadataService || location.origin;
   const api = settings.metadataService ? `${service}/api/graphql` : new URL(settings.graphqlPath, service).href;
   byId("token").value = accessToken;
-  byId("result-expiry").textContent = expiryText(metadata?.expiresAt ?? null);
+  if (metadata) byId("result-what").replaceChildren("“", named(metadata.name), "” acts as ", named(userName(metadata.actorUrn)), ".");
+  byId("result-expiry").textContent = metadata ? expiryText(metadata.expiresAt) : "";
   byId("curl").textContent = curl(api, accessToken);
   byId("sink").textContent = sink(service, accessToken);
   state.copied = false;
@@ -817,7 +818,7 @@ function cancelResult() {
 function clearResult() {
   if (byId("result-dialog").open) byId("result-dialog").close();
   byId("token").value = "";
-  for (const id of ["curl", "sink", "result-expiry"]) byId(id).textContent = "";
+  for (const id of ["curl", "sink", "result-what", "result-expiry"]) byId(id).textContent = "";
   tell("result-status", "");
   tell("result-alert", "");
 }
