@@ -182,6 +182,9 @@ function renderAccount() {
   byId("generate").disabled = !state.enabled || !mayCreate;
   byId("generate-reason").hidden = mayCreate;
   byId("generate-reason").textContent = mayCreate ? "" : missingPrivilege("generate tokens");
+  // What is hidden would be heard all the same.
+  const reasons = [mayCreate ? "" : "generate-reason", state.enabled ? "" : "banner"];
+  byId("generate").setAttribute("aria-describedby", reasons.filter(Boolean).join(" "));
 }
 
 const missingPrivilege = (what) =>
