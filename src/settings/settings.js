@@ -453,7 +453,7 @@ function renderNoAccess() {
   byId("rows").replaceChildren();
   for (const id of ["sheet", "filters", "pager", "clear-filters"]) byId(id).hidden = true;
   byId("empty").hidden = false;
-  byId("empty-title").textContent = "You may not list access tokens";
+  byId("empty-title").textContent = "You are not allowed to list access tokens";
   byId("empty-text").textContent = state.may.generate
     ? `Your privileges may have changed. Load the page again, or ask ${settings.contact}.`
     : "Listing them needs one of the privileges that generating them needs.";
@@ -669,8 +669,8 @@ function renderExpiry() {
   const warning = byId("expiry-warning");
   warning.hidden = ms !== null && ms <= LONG;
   warning.textContent = ms === null
-    ? "Who gets hold of this token can use it until somebody revokes it. Choose a lifetime, if you can."
-    : "That is long: who gets hold of this token can use it all that time. Choose a shorter lifetime, if you can.";
+    ? "Anyone who gets hold of this token can use it until somebody revokes it. Choose a lifetime, if you can."
+    : "That is long: anyone who gets hold of this token can use it all that time. Choose a shorter lifetime, if you can.";
 }
 
 const expiryText = (at) => at === null ? "This token will never expire." : `The token will expire on ${moment(at)}.`;
