@@ -64,7 +64,8 @@ async fn every_answer_keeps_others_out() {
         assert_eq!(
             answer.header("content-security-policy"),
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-             connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+             connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'; \
+             require-trusted-types-for 'script'; trusted-types 'none'"
         );
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
         assert_eq!(answer.header("referrer-policy"), "no-referrer");
