@@ -34,7 +34,7 @@ async fn get(service: &SettingsService, path: &str) -> Answer {
 }
 
 const FILES: [(&str, &str, &str); 4] = [
-    ("/", "text/html; charset=utf-8", "<h1>Manage Access Tokens</h1>"),
+    ("/", "text/html; charset=utf-8", ">Manage Access Tokens</h1>"),
     ("/settings.css", "text/css; charset=utf-8", "prefers-color-scheme"),
     ("/settings.js", "text/javascript; charset=utf-8", "createAccessToken"),
     ("/icon.svg", "image/svg+xml", "<svg"),
