@@ -444,7 +444,10 @@ function renderTokens({ start, total, tokens }) {
   byId("next").disabled = start + tokens.length >= total;
   // A button that is disabled loses the focus.
   if (focusedPager && document.activeElement.disabled !== false) {
-    ([byId("previous"), byId("next")].find((each) => !each.disabled) ?? byId("sheet")).focus();
+    const other = [byId("previous"), byId("next")].find((each) => !each.disabled);
+    if (other) other.focus();
+    else if (total > 0) byId("sheet").focus();
+    else focusMain();
   }
   renderSort();
 }
