@@ -654,12 +654,13 @@ function renderKind() {
   if (forServiceAccount && byId("service-account").childElementCount === 0) loadServiceAccounts();
 }
 
-/** Offers the lifetimes that there are now. What was chosen stays chosen if it still is one of them. */
+/** Offers the lifetimes that there are now. What was chosen stays chosen, or another has to be. */
 function renderLifetimes() {
   const select = byId("expires-in");
-  const chosen = chosenLifetime() ?? preset(state.lifetimes);
+  const chosen = select.value || preset(state.lifetimes)?.key;
   select.replaceChildren(...state.lifetimes.map(({ key, label }) => make("option", { value: key, textContent: label })));
-  select.value = chosen?.key ?? "";
+  select.value = chosen ?? "";
+  fieldError("expires-in", chosen && !chosenLifetime() ? "This lifetime is not offered any more. Choose another." : "");
   renderExpiry();
 }
 
@@ -667,10 +668,9 @@ const chosenLifetime = () => state.lifetimes.find(({ key }) => key === byId("exp
 
 function renderExpiry() {
   const { ms } = chosenLifetime() ?? {};
-  if (ms === undefined) return;
-  byId("expiry").textContent = expiryText(ms === null ? null : now() + ms);
+  byId("expiry").textContent = ms === undefined ? "" : expiryText(ms === null ? null : now() + ms);
   const warning = byId("expiry-warning");
-  warning.hidden = ms !== null && ms <= LONG;
+  warning.hidden = ms === undefined || (ms !== null && ms <= LONG);
   warning.textContent = ms === null
     ? "Anyone who gets hold of this token can use it until somebody revokes it. Choose a lifetime, if you can."
     : "That is long: anyone who gets hold of this token can use it all that time. Choose a shorter lifetime, if you can.";
