@@ -115,7 +115,7 @@ async function graphql(query, variables, needed) {
   if (answer?.data?.[needed] !== null && answer?.data?.[needed] !== undefined) return answer.data;
   const error = answer?.errors?.[0];
   if (!error) throw new Failure("unknown", "The service gave an answer that is not understood.");
-  throw new Failure(kindOf(error.extensions ?? {}), sentence(error.message));
+  throw new Failure(kindOf(error.extensions ?? {}), sentence(error.message), { code: error.extensions?.code });
 }
 
 function kindOf({ code, classification }) {
@@ -883,9 +883,12 @@ async function revoked(next, ...message) {
 }
 
 async function revokeFailed(failure, sent, id, name, next) {
+  // The service does not tell others' tokens from those that are gone, nor these from what fails inside: the list does.
+  const hasAnswered = failure.kind === "refused" || failure.kind === "forbidden" || (failure.kind === "unknown" && failure.code);
+  if (hasAnswered && (await isGone(id))) {
+    return revoked(next, "“", named(name), "” was revoked already, or is no longer yours to revoke.");
+  }
   if (failure.kind === "refused" || failure.kind === "forbidden") {
-    // The service does not tell others' tokens from those that are gone: the list does.
-    if (await isGone(id)) return revoked(next, "“", named(name), "” was revoked already, or is no longer yours to revoke.");
     failed(failure, "revoke-alert");
     return reloadPrivileges();
   }
