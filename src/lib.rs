@@ -110,6 +110,8 @@ pub mod backend;
 mod body;
 pub mod clock;
 pub mod config;
+#[cfg(any(feature = "session", feature = "front-door"))]
+mod cookies;
 mod epoch;
 pub mod feed;
 #[cfg(feature = "front-door")]

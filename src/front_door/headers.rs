@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use crate::cookies;
+
 /// What a request's credential is, as it is passed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Passed<'a> {
@@ -76,17 +78,9 @@ fn drop_connection(headers: &mut HeaderMap) {
 /// The one cookie of this name, as it was sent; none if there are several, since which was judged is
 /// not known.
 fn cookie(headers: &HeaderMap, name: &str) -> Option<HeaderValue> {
-    let mut found = headers
-        .get_all(header::COOKIE)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
-        .map(<[u8]>::trim_ascii)
-        .filter(|pair| {
-            let its_name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
-            its_name.trim_ascii() == name.as_bytes()
-        });
-    let (Some(pair), None) = (found.next(), found.next()) else { return None };
-    HeaderValue::from_bytes(pair).ok()
+    let mut found = cookies::values(headers, name);
+    let (Some(value), None) = (found.next(), found.next()) else { return None };
+    HeaderValue::from_bytes(&[name.as_bytes(), b"=", value].concat()).ok()
 }
 
 fn is_dropped(name: &str) -> bool {
@@ -204,6 +198,14 @@ mod tests {
         is(&prepared(&twice, Passed::Cookie("s")), &[]);
         let twice = [("cookie", "s=1"), ("cookie", "s=1")];
         is(&prepared(&twice, Passed::Cookie("s")), &[]);
+    }
+
+    #[test]
+    fn a_cookie_of_almost_the_name_is_another_one() {
+        let line = HeaderValue::from_bytes("a=b; \u{2000}s=1; s=2".as_bytes()).unwrap();
+        let mut headers = HeaderMap::from_iter([(header::COOKIE, line)]);
+        prepare(&mut headers, Passed::Cookie("s"), HeaderValue::from_static(""), None);
+        assert_eq!(headers[header::COOKIE], "s=2");
     }
 
     #[test]

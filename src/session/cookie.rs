@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use cookie::{Cookie, SameSite};
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue};
 
 use super::PublicUrl;
-use crate::token::TokenText;
+use crate::{cookies, token::TokenText};
 
 /// How the cookie of a service is called and made, which is decided by its public URL alone.
 #[derive(Debug, Clone, Copy)]
@@ -38,15 +38,9 @@ impl SessionCookie {
     /// The sessions in a request: one, or none. Several if somebody else can set cookies for this
     /// host, such as another service on a port or a name below it.
     pub(super) fn tokens(self, headers: &HeaderMap) -> Vec<TokenText> {
-        let mut tokens = Vec::new();
-        for header in headers.get_all(header::COOKIE) {
-            // Whatever other cookies hold is no reason not to find this one.
-            let text = String::from_utf8_lossy(header.as_bytes());
-            let cookies = Cookie::split_parse(text.as_ref()).filter_map(Result::ok);
-            let own = cookies.filter(|cookie| cookie.name() == self.name());
-            tokens.extend(own.map(|cookie| TokenText::new(cookie.value().to_owned())));
-        }
-        tokens
+        // What is no text is no token either, and is judged as one that is damaged.
+        let text = |value| TokenText::new(String::from_utf8_lossy(value).into_owned());
+        cookies::values(headers, self.name()).map(text).collect()
     }
 
     fn header(self, value: &str, lifetime: Duration) -> HeaderValue {
@@ -67,6 +61,8 @@ impl SessionCookie {
 
 #[cfg(test)]
 mod tests {
+    use http::header;
+
     use super::*;
 
     fn cookie(url: &str) -> SessionCookie {
@@ -123,5 +119,12 @@ mod tests {
         let secure = cookie("https://localhost");
         assert!(found(secure, &[b"tower_pat_session=a"]).is_empty());
         assert_eq!(found(secure, &[b"__Host-tower_pat_session=a"]), ["a"]);
+        for space in ["\u{85}", "\u{a0}", "\u{2000}", "\u{3000}"] {
+            let before = format!("{space}__Host-tower_pat_session=a");
+            let behind = format!("__Host-tower_pat_session{space}=a");
+            for other in [&before, &behind] {
+                assert!(found(secure, &[other.as_bytes()]).is_empty(), "{other:?}");
+            }
+        }
     }
 }
