@@ -114,7 +114,9 @@ fn verify(password: &Password, hash: &str) -> Result<bool, HashError> {
     // Whoever can write into the store must not be able to take all memory and time with one row.
     let is_argon2id = hash.algorithm == Algorithm::Argon2id.ident();
     let is_bounded = params.m_cost() <= 4 * MEMORY && params.t_cost() <= 4 * PASSES;
-    if !is_argon2id || !is_bounded || params.p_cost() > 4 {
+    // Without these, nothing would be computed, and every password would be a wrong one.
+    let is_whole = hash.salt.is_some() && hash.hash.is_some();
+    if !is_argon2id || !is_bounded || !is_whole || params.p_cost() > 4 {
         return Err(HashError::Corrupt);
     }
     match argon2()?.verify_password(password.expose().as_bytes(), &hash) {
@@ -193,6 +195,7 @@ mod tests {
             String::new(),
             "hunter2".to_owned(),
             "$argon2id$v=19$m=19456,t=2,p=1".to_owned(),
+            "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA".to_owned(),
             format!("$argon2i$v=19$m=19456,t=2,p=1{rest}"),
             format!("$argon2id$v=19$m=4194304,t=2,p=1{rest}"),
             format!("$argon2id$v=19$m=19456,t=2000,p=1{rest}"),
