@@ -59,7 +59,8 @@ mod tests {
     #[test]
     fn no_other_white_space_is_taken_off_a_name() {
         let name = "__Host-s";
-        for char in (0x80..=0x10_ffff).filter_map(char::from_u32).filter(|char| char.is_whitespace())
+        for char in
+            (0x80..=0x10_ffff).filter_map(char::from_u32).filter(|char| char.is_whitespace())
         {
             for pair in [format!("{char}{name}=a"), format!("{name}{char}=a")] {
                 for line in [pair.clone(), format!("a=b; {pair}"), format!(" {pair} ;")] {

@@ -47,7 +47,7 @@ impl Attempts {
         address: IpAddr,
         now: Monotonic,
     ) -> Result<Attempt, Duration> {
-        let place = place(address);
+        let place = Place::of(address);
         let attempt = Attempt {
             narrow: self.hasher.hash_one((user, place)),
             wide: self.hasher.hash_one(place),
@@ -68,6 +68,12 @@ impl Attempts {
         let mut limits = self.limits();
         limits.narrow.clear(attempt.narrow);
         limits.wide.give_back(attempt.wide);
+    }
+
+    /// There was no room to look at it. The address keeps it, or whoever fills the queue would ask
+    /// free of charge.
+    pub(super) fn not_begun(&self, attempt: &Attempt) {
+        self.limits().narrow.give_back(attempt.narrow);
     }
 
     /// It could not be decided.
@@ -94,10 +100,15 @@ impl Default for Attempts {
 }
 
 /// What counts as one place: an IPv4 address, or the /64 that a subscriber has of IPv6.
-fn place(address: IpAddr) -> u128 {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
-        IpAddr::V6(address) => address.to_bits() & !u128::from(u64::MAX),
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Place(u128);
+
+impl Place {
+    pub(super) fn of(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
+            IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
+            IpAddr::V6(address) => address.to_bits() & !u128::from(u64::MAX),
+        })
     }
 }
 
@@ -248,6 +259,17 @@ mod tests {
             (0..10).map(|_| attempts.begin("alice", ip("192.0.2.1"), at(5))).collect();
         assert!(held.iter().all(Result::is_ok));
         assert!(fails(&attempts, "alice", "192.0.2.1", 5).is_err());
+    }
+
+    #[test]
+    fn what_found_no_room_counts_for_the_address() {
+        let attempts = Attempts::default();
+        for _ in 0..100 {
+            let attempt = attempts.begin("alice", ip("192.0.2.1"), at(5)).unwrap();
+            attempts.not_begun(&attempt);
+        }
+        assert_eq!(fails(&attempts, "alice", "192.0.2.1", 5), Err(Duration::from_secs(6)));
+        assert_eq!(fails(&attempts, "alice", "192.0.2.2", 5), Ok(()));
     }
 
     #[test]

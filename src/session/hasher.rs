@@ -1,14 +1,24 @@
 //! Hashing, which takes memory and time on purpose, so that not too much of it goes on at once.
 
-use std::{num::NonZero, sync::Arc, thread, time::Duration};
+use std::{
+    collections::HashMap,
+    num::NonZero,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
 
 use argon2::{
     Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version,
     password_hash::{self, phc},
 };
-use tokio::{sync::Semaphore, task, time::timeout};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task,
+    time::timeout,
+};
 
-use super::Password;
+use super::{Password, attempts::Place};
 use crate::{
     actor::PasswordHash,
     random::{RandomError, RandomSource},
@@ -19,12 +29,35 @@ use crate::{
 ///
 /// It does so in threads for what blocks, one for each processor and four at most, so that a flood
 /// takes 76 MiB and leaves something of the machine to others. Who waits for longer than 5 seconds,
-/// or behind 500 others, is told so.
+/// or behind 500 others, is told so; and so is who has eight waiting or running already, or one
+/// place could have the whole queue.
 #[derive(Debug, Clone)]
 pub(super) struct Hasher {
     running: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
+    shares: Shares,
     patience: Duration,
+}
+
+/// A place in the queue, for one password.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Turn {
+    running: Arc<Semaphore>,
+    waiting: OwnedSemaphorePermit,
+    share: Option<Share>,
+    patience: Duration,
+}
+
+/// How many each place has waiting or running. As many entries as there are turns, at most.
+#[derive(Debug, Clone, Default)]
+struct Shares(Arc<Mutex<HashMap<Place, usize>>>);
+
+/// One of a place's share, until it is dropped.
+#[derive(Debug)]
+struct Share {
+    shares: Shares,
+    place: Place,
 }
 
 /// Why nothing was hashed.
@@ -42,6 +75,14 @@ pub(super) enum HashError {
 }
 
 impl Hasher {
+    /// Takes a turn, for somebody from this place: before anything is asked of a store, or who finds
+    /// the queue full would have been answered by it for nothing.
+    pub(super) fn turn(&self, place: Option<Place>) -> Result<Turn, HashError> {
+        let share = place.map(|place| self.shares.take(place)).transpose()?;
+        let waiting = self.waiting.clone().try_acquire_owned().map_err(|_| HashError::Busy)?;
+        Ok(Turn { running: self.running.clone(), waiting, share, patience: self.patience })
+    }
+
     /// The hash of a new password, with a salt of its own.
     pub(super) async fn hash(
         &self,
@@ -51,19 +92,21 @@ impl Hasher {
         let mut salt = [0; SALT_LENGTH];
         random.fill(&mut salt)?;
         let password = password.clone();
-        self.run(move || {
+        let hashing = self.turn(None)?.run(move || {
             let hash = argon2()?
                 .hash_password_with_salt(password.expose().as_bytes(), &salt)
                 .map_err(|_| HashError::Failed)?;
             Ok(PasswordHash::from(hash.to_string()))
-        })
-        .await
+        });
+        hashing.await
     }
+}
 
+impl Turn {
     /// Whether the password is the one with this hash. Without a hash it is not, and that takes just
     /// as long.
     pub(super) async fn verify(
-        &self,
+        self,
         password: &Password,
         hash: Option<&PasswordHash>,
     ) -> Result<bool, HashError> {
@@ -74,21 +117,50 @@ impl Hasher {
     }
 
     async fn run<T: Send + 'static>(
-        &self,
+        self,
         work: impl FnOnce() -> Result<T, HashError> + Send + 'static,
     ) -> Result<T, HashError> {
-        let waiting = self.waiting.try_acquire().map_err(|_| HashError::Busy)?;
-        let running = timeout(self.patience, self.running.clone().acquire_owned());
+        let Self { running, waiting, share, patience } = self;
+        let running = timeout(patience, running.acquire_owned());
         // Nobody closes it.
         let running = running.await.map_err(|_| HashError::Busy)?.map_err(|_| HashError::Failed)?;
         drop(waiting);
         let working = task::spawn_blocking(move || {
             let result = work();
             // Not before: it goes on also if nobody waits for it any more.
-            drop(running);
+            drop((running, share));
             result
         });
         working.await.map_err(|_| HashError::Failed)?
+    }
+}
+
+impl Shares {
+    fn take(&self, place: Place) -> Result<Share, HashError> {
+        let mut shares = self.lock();
+        let taken = shares.entry(place).or_default();
+        if *taken >= SHARE {
+            return Err(HashError::Busy);
+        }
+        *taken = taken.saturating_add(1);
+        Ok(Share { shares: self.clone(), place })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Place, usize>> {
+        // Nothing panics while it holds the lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut shares = self.shares.lock();
+        match shares.get_mut(&self.place) {
+            Some(taken) if *taken > 1 => *taken = taken.saturating_sub(1),
+            _ => {
+                shares.remove(&self.place);
+            }
+        }
     }
 }
 
@@ -98,6 +170,7 @@ impl Default for Hasher {
         Self {
             running: Arc::new(Semaphore::new(processors.min(4))),
             waiting: Arc::new(Semaphore::new(500)),
+            shares: Shares::default(),
             patience: Duration::from_secs(5),
         }
     }
@@ -132,19 +205,30 @@ const PASSES: u32 = 2;
 const LANES: u32 = 1;
 const SALT_LENGTH: usize = 16;
 
+/// How many of one place wait or run at once.
+const SHARE: usize = 8;
+
 /// What is computed where there is no hash. It is that of no password that anybody knows.
 const NOBODYS: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$\
                        AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
+    use std::{sync::RwLock, time::Instant};
 
     use super::*;
     use crate::random::OsRandom;
 
     fn password(text: &str) -> Password {
         Password::from(text.to_owned())
+    }
+
+    async fn verify(
+        hasher: &Hasher,
+        text: &str,
+        hash: Option<&PasswordHash>,
+    ) -> Result<bool, HashError> {
+        hasher.turn(None)?.verify(&password(text), hash).await
     }
 
     #[tokio::test]
@@ -154,11 +238,11 @@ mod tests {
         let hash = hasher.hash(&good, &OsRandom).await.unwrap();
         assert!(hash.expose().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", hash.expose());
         assert_ne!(hasher.hash(&good, &OsRandom).await.unwrap(), hash);
-        assert!(hasher.verify(&good, Some(&hash)).await.unwrap());
+        assert!(verify(&hasher, good.expose(), Some(&hash)).await.unwrap());
         for bad in ["", "correct horse batterx", "correct horse battery ", "Correct horse battery"]
         {
-            assert!(!hasher.verify(&password(bad), Some(&hash)).await.unwrap(), "{bad}");
-            assert!(!hasher.verify(&password(bad), None).await.unwrap(), "{bad}");
+            assert!(!verify(&hasher, bad, Some(&hash)).await.unwrap(), "{bad}");
+            assert!(!verify(&hasher, bad, None).await.unwrap(), "{bad}");
         }
     }
 
@@ -169,7 +253,7 @@ mod tests {
         assert_eq!(Params::try_from(&nobodys).unwrap().t_cost(), PASSES);
         assert_eq!(Params::try_from(&nobodys).unwrap().p_cost(), LANES);
         assert_eq!(nobodys.salt.unwrap().len(), SALT_LENGTH);
-        assert!(!verify(&password("x"), NOBODYS).unwrap());
+        assert!(!super::verify(&password("x"), NOBODYS).unwrap());
     }
 
     #[tokio::test]
@@ -181,7 +265,7 @@ mod tests {
         for _ in 0..7 {
             for (hash, best) in [(Some(&hash), &mut wrong), (None, &mut nobodys)] {
                 let began = Instant::now();
-                assert!(!hasher.verify(&password("wrong"), hash).await.unwrap());
+                assert!(!verify(&hasher, "wrong", hash).await.unwrap());
                 *best = began.elapsed().min(*best);
             }
         }
@@ -202,7 +286,7 @@ mod tests {
             format!("$argon2id$v=19$m=19456,t=2,p=64{rest}"),
             format!("$scrypt$ln=16,r=8,p=1{rest}"),
         ] {
-            let found = Hasher::default().verify(&password("x"), Some(&hash.clone().into())).await;
+            let found = verify(&Hasher::default(), "x", Some(&hash.clone().into())).await;
             assert!(matches!(found, Err(HashError::Corrupt)), "{hash}: {found:?}");
         }
     }
@@ -211,13 +295,78 @@ mod tests {
     async fn who_waits_too_long_or_behind_too_many_is_told_so() {
         let mut hasher = Hasher { running: Arc::new(Semaphore::new(0)), ..Hasher::default() };
         let began = tokio::time::Instant::now();
-        let busy = hasher.verify(&password("x"), None).await;
+        let busy = verify(&hasher, "x", None).await;
         assert!(matches!(busy, Err(HashError::Busy)));
         assert_eq!(began.elapsed(), Duration::from_secs(5));
 
         hasher.waiting = Arc::new(Semaphore::new(0));
         let began = tokio::time::Instant::now();
-        assert!(matches!(hasher.verify(&password("x"), None).await, Err(HashError::Busy)));
+        assert!(matches!(hasher.turn(None), Err(HashError::Busy)));
         assert_eq!(began.elapsed(), Duration::ZERO);
+        // Nobody's share is used up by it.
+        let place = Place::of("192.0.2.1".parse().unwrap());
+        for _ in 0..10 {
+            assert!(matches!(hasher.turn(Some(place)), Err(HashError::Busy)));
+        }
+        assert!(hasher.shares.lock().is_empty());
+    }
+
+    #[test]
+    fn one_place_has_only_its_share() {
+        let hasher = Hasher::default();
+        let place = |text: &str| Some(Place::of(text.parse().unwrap()));
+        let mut turns: Vec<_> =
+            (0..SHARE).map(|_| hasher.turn(place("192.0.2.1")).unwrap()).collect();
+        assert!(matches!(hasher.turn(place("192.0.2.1")), Err(HashError::Busy)));
+        assert!(hasher.turn(place("192.0.2.2")).is_ok());
+        assert!(hasher.turn(None).is_ok());
+        turns.pop();
+        assert!(hasher.turn(place("192.0.2.1")).is_ok());
+        turns.clear();
+        assert!(hasher.shares.lock().is_empty());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn no_more_are_computed_at_once_than_there_is_memory_for() {
+        let running = Arc::new(Semaphore::new(3));
+        let hasher = Hasher { running: running.clone(), ..Hasher::default() };
+        // How many run, and how many did at most; and whether they may end.
+        let counts = Arc::new(Mutex::new((0_usize, 0_usize)));
+        let may_end = Arc::new(RwLock::new(()));
+        let held = may_end.clone();
+        let begin = |place: Option<Place>| {
+            let (counts, may_end) = (counts.clone(), may_end.clone());
+            let turn = hasher.turn(place).unwrap();
+            tokio::spawn(turn.run(move || {
+                {
+                    let mut counts = counts.lock().unwrap();
+                    counts.0 += 1;
+                    counts.1 = counts.1.max(counts.0);
+                }
+                drop(may_end.read());
+                counts.lock().unwrap().0 -= 1;
+                Ok(())
+            }))
+        };
+        let place = Some(Place::of("192.0.2.1".parse().unwrap()));
+        let held = held.write().unwrap();
+        let first: Vec<_> = (0..3).map(|_| begin(place)).collect();
+        while counts.lock().unwrap().0 < 3 {
+            thread::yield_now();
+        }
+        let others: Vec<_> = (0..50).map(|_| begin(None)).collect();
+        // Who asked goes away; what they asked for is still computed.
+        for task in first {
+            task.abort();
+        }
+        thread::sleep(Duration::from_millis(20));
+        assert_eq!(running.available_permits(), 0);
+        assert_eq!(hasher.shares.lock().values().sum::<usize>(), 3);
+        drop(held);
+        for task in others {
+            task.await.unwrap().unwrap();
+        }
+        assert_eq!(*counts.lock().unwrap(), (0, 3));
+        assert!(hasher.shares.lock().is_empty());
     }
 }

@@ -3,8 +3,10 @@ use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 use http::HeaderValue;
 
 use super::{
-    LogInError, Password, PublicUrl, SessionAuthenticator, SetPasswordError, attempts::Attempts,
-    cookie::SessionCookie, hasher::Hasher,
+    LogInError, Password, PublicUrl, SessionAuthenticator, SetPasswordError,
+    attempts::{Attempts, Place},
+    cookie::SessionCookie,
+    hasher::Hasher,
 };
 use crate::{
     actor::{Directory, PasswordStore, Urn},
@@ -141,8 +143,9 @@ impl Sessions {
     /// and `address` is where from.
     ///
     /// After ten failures for a user from an address there is one attempt a minute, and after a
-    /// hundred from an address, whatever users they were for, one every six seconds. All addresses of
-    /// an IPv6 /64 are one. What fails elsewhere does not count, so that nobody can lock a user out.
+    /// hundred from an address, whatever users they were for, one every six seconds. Eight from an
+    /// address are judged or wait at once. All addresses of an IPv6 /64 are one. What fails elsewhere
+    /// does not count, so that nobody can lock a user out.
     ///
     /// # Errors
     ///
@@ -158,30 +161,38 @@ impl Sessions {
             .attempts
             .begin(user, address, self.clock.monotonic())
             .map_err(|retry_after| LogInError::TooManyAttempts { retry_after })?;
-        let result = self.try_log_in(user, password).await;
+        let result = self.try_log_in(user, password, Place::of(address)).await;
         match &result {
             Ok(_) => self.attempts.succeeded(&attempt),
+            Err(LogInError::Busy) => self.attempts.not_begun(&attempt),
             Err(error) if error.is_undecided() => self.attempts.undecided(&attempt),
             Err(_) => {}
         }
         result
     }
 
-    async fn try_log_in(&self, user: &str, password: &Password) -> Result<Session, LogInError> {
-        // Both are asked for whoever it is, so that it takes the same time.
+    async fn try_log_in(
+        &self,
+        user: &str,
+        password: &Password,
+        place: Place,
+    ) -> Result<Session, LogInError> {
+        let turn = self.hasher.turn(Some(place))?;
         let user = Urn::corpuser(user).ok();
-        let (hash, may_act) = match &user {
-            Some(urn) => {
-                let hash = self.passwords.password_hash(urn).await?;
-                let profile = self.directory.profile(urn).await?;
-                (hash, profile.is_some_and(|profile| profile.inactive().is_none()))
-            }
-            None => (None, false),
+        let hash = match &user {
+            Some(urn) => self.passwords.password_hash(urn).await?,
+            None => None,
         };
-        let is_good = self.hasher.verify(password, hash.as_ref()).await?;
-        let Some(user) = user.filter(|_| is_good && may_act) else {
+        let is_good = turn.verify(password, hash.as_ref()).await?;
+        let Some(user) = user.filter(|_| is_good) else {
             return Err(LogInError::InvalidCredentials);
         };
+        // Only who knows the password may see how long this takes: the longer, the more groups and
+        // roles there are.
+        let profile = self.directory.profile(&user).await?;
+        if profile.is_none_or(|profile| profile.inactive().is_some()) {
+            return Err(LogInError::InvalidCredentials);
+        }
         let request =
             MintRequest::new(TokenType::Session, user.clone(), Lifetime::For(self.lifetime))
                 .name("session")
