@@ -27,8 +27,8 @@ impl SessionAuthenticator {
 impl CredentialAuthenticator for SessionAuthenticator {
     fn attempt(&self, head: RequestHead<'_>) -> Attempt {
         let mut tokens = self.cookie.tokens(head.headers);
-        let Some(token) = tokens.pop() else { return Attempt::NotMine };
-        if !tokens.is_empty() || head.headers.contains_key(header::AUTHORIZATION) {
+        let Some(token) = tokens.next() else { return Attempt::NotMine };
+        if tokens.next().is_some() || head.headers.contains_key(header::AUTHORIZATION) {
             return Attempt::Refused(AuthenticateError::SeveralCredentials);
         }
         if origin::is_write(head.method, head.headers)

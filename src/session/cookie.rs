@@ -37,10 +37,10 @@ impl SessionCookie {
 
     /// The sessions in a request: one, or none. Several if somebody else can set cookies for this
     /// host, such as another service on a port or a name below it.
-    pub(super) fn tokens(self, headers: &HeaderMap) -> Vec<TokenText> {
+    pub(super) fn tokens(self, headers: &HeaderMap) -> impl Iterator<Item = TokenText> {
         // What is no text is no token either, and is judged as one that is damaged.
         let text = |value| TokenText::new(String::from_utf8_lossy(value).into_owned());
-        cookies::values(headers, self.name()).map(text).collect()
+        cookies::values(headers, self.name()).map(text)
     }
 
     fn header(self, value: &str, lifetime: Duration) -> HeaderValue {
@@ -74,7 +74,7 @@ mod tests {
         for value in headers {
             map.append(header::COOKIE, HeaderValue::from_bytes(value).unwrap());
         }
-        cookie.tokens(&map).iter().map(|token| token.expose().to_owned()).collect()
+        cookie.tokens(&map).map(|token| token.expose().to_owned()).collect()
     }
 
     #[test]

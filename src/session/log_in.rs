@@ -115,11 +115,9 @@ impl LogInService {
             Err(error) => return Err(refused(&error, address)),
         };
         tracing::info!(user = %session.user, %address, "logged in");
-        for old in self.sessions.session_cookie().tokens(&parts.headers) {
-            // The cookie is replaced, and then nobody could end that session any more.
-            if let Err(error) = self.sessions.log_out(&old).await {
-                tracing::warn!(cause = %chain(&error), "an earlier session could not be ended");
-            }
+        // The cookie is replaced, and then nobody could end that session any more.
+        if let Err(error) = self.sessions.log_out_of(&parts.headers).await {
+            tracing::warn!(cause = %chain(&error), "an earlier session could not be ended");
         }
         Ok(session)
     }

@@ -76,18 +76,15 @@ impl LogOutService {
 
     async fn handle(&self, parts: &Parts) -> Result<(), Rejection> {
         check_post(parts, &self.sessions)?;
-        let tokens = self.sessions.session_cookie().tokens(&parts.headers);
-        if !tokens.is_empty() && parts.headers.contains_key(header::AUTHORIZATION) {
+        let has_session = self.sessions.session_cookie().tokens(&parts.headers).next().is_some();
+        if has_session && parts.headers.contains_key(header::AUTHORIZATION) {
             return Err(Rejection::from(&AuthenticateError::SeveralCredentials));
         }
         // Several are refused everywhere else; here all of them end, so that none is left behind.
-        for token in &tokens {
-            if let Err(error) = self.sessions.log_out(token).await {
-                tracing::error!(cause = %chain(&error), "a session could not be ended");
-                return Err(Rejection::from(&AuthenticateError::Unavailable(error)));
-            }
-        }
-        Ok(())
+        self.sessions.log_out_of(&parts.headers).await.map_err(|error| {
+            tracing::error!(cause = %chain(&error), "a session could not be ended");
+            Rejection::from(&AuthenticateError::Unavailable(error))
+        })
     }
 }
 

@@ -1,6 +1,6 @@
-use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt, net::IpAddr, sync::Arc, time::Duration};
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 
 use super::{
     LogInError, Password, PublicUrl, SessionAuthenticator, SetPasswordError,
@@ -14,7 +14,7 @@ use crate::{
     clock::{Clock, SystemClock, Timestamp},
     config::Config,
     random::{OsRandom, RandomSource},
-    token::{Lifetime, TokenText, TokenType},
+    token::{Lifetime, TokenId, TokenText, TokenType},
     token_service::{MintRequest, TokenService, TokenStore},
 };
 
@@ -214,10 +214,32 @@ impl Sessions {
     ///
     /// [`StoreError`] if the store fails; then the session goes on.
     pub async fn log_out(&self, token: &TokenText) -> Result<(), StoreError> {
-        let id = self.tokens.id_of(token.expose());
-        match self.tokens.find(&id).await? {
+        match self.tokens.session_id(token.expose()) {
+            Some(id) => self.end(&id).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the sessions in the cookies of a request; of very many, only a few. What was not signed
+    /// here is not looked up: everybody may ask for this, with as many cookies as fit into a request.
+    pub(super) async fn log_out_of(&self, headers: &HeaderMap) -> Result<(), StoreError> {
+        let mut ending = BTreeSet::new();
+        for token in self.session_cookie().tokens(headers) {
+            ending.extend(self.tokens.session_id(token.expose()));
+            if ending.len() >= MOST_ENDED {
+                break;
+            }
+        }
+        for id in ending {
+            self.end(&id).await?;
+        }
+        Ok(())
+    }
+
+    async fn end(&self, id: &TokenId) -> Result<(), StoreError> {
+        match self.tokens.find(id).await? {
             Some(record) if record.token_type == Some(TokenType::Session) => {
-                self.tokens.revoke(&id, &record.actor).await.map(|_| ())
+                self.tokens.revoke(id, &record.actor).await.map(|_| ())
             }
             _ => Ok(()),
         }
@@ -262,6 +284,10 @@ impl Sessions {
         SessionCookie::new(&self.public_url)
     }
 }
+
+/// How many sessions one request ends at most. A browser has one, or a few that were set for
+/// different paths.
+const MOST_ENDED: usize = 8;
 
 impl fmt::Debug for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

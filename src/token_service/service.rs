@@ -160,6 +160,13 @@ impl TokenService {
         TokenId::of(text, &self.verification.salt)
     }
 
+    /// The id of a session, if the text is one that was signed here and is not over.
+    #[cfg(feature = "session")]
+    pub(crate) fn session_id(&self, text: &str) -> Option<TokenId> {
+        let now = self.clock.now();
+        self.verification.check_as(text, super::TokenPlace::Session, now).ok().map(|token| token.id)
+    }
+
     /// Revokes a token; `false` if there is none that is not revoked already.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Log-in, sessions in cookies, and log-out, with every store.
 
 mod cookie;
+mod flood;
 mod log_in;
 mod log_out;
 mod passwords;
