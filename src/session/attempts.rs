@@ -1,8 +1,11 @@
-//! How often somebody may be wrong.
+//! How often somebody may try to log in.
 //!
-//! Two limits, both on what failed: a narrow one for a user from an address, and a wide one for an
+//! Two limits on what failed: a narrow one for a user from an address, and a wide one for an
 //! address, whatever users are tried from there. None for a user alone: whoever tries passwords from
 //! one place cannot lock the user out everywhere else.
+//!
+//! And one on what was good, for a user from an address, or whoever has an account could keep all
+//! threads busy, and fill the store with sessions.
 //!
 //! An attempt counts from when it begins, so that many at once are not more than many in a row, and
 //! is given back if it was good or could not be decided.
@@ -29,6 +32,8 @@ pub(super) struct Attempts {
 struct Limits {
     narrow: Limit,
     wide: Limit,
+    /// What was good, by the keys of `narrow`.
+    good: Limit,
 }
 
 /// One attempt that has begun. It counts as failed unless something else is said of it.
@@ -53,7 +58,9 @@ impl Attempts {
             wide: self.hasher.hash_one(place),
         };
         let mut limits = self.limits();
-        let wait = limits.narrow.wait(attempt.narrow, now).max(limits.wide.wait(attempt.wide, now));
+        let wait = limits.narrow.wait(attempt.narrow, now);
+        let wait = wait.max(limits.wide.wait(attempt.wide, now));
+        let wait = wait.max(limits.good.wait(attempt.narrow, now));
         if !wait.is_zero() {
             return Err(wait);
         }
@@ -64,8 +71,9 @@ impl Attempts {
 
     /// It was good: the user is not in anybody's way from there any more. What others were tried
     /// from there stays counted, or one's own password would buy guesses at those of others.
-    pub(super) fn succeeded(&self, attempt: &Attempt) {
+    pub(super) fn succeeded(&self, attempt: &Attempt, now: Monotonic) {
         let mut limits = self.limits();
+        limits.good.take(attempt.narrow, now);
         limits.narrow.clear(attempt.narrow);
         limits.wide.give_back(attempt.wide);
     }
@@ -94,6 +102,7 @@ impl Default for Attempts {
         let limits = Limits {
             narrow: Limit::new(10, Duration::from_secs(60)),
             wide: Limit::new(100, Duration::from_secs(6)),
+            good: Limit::new(60, Duration::from_secs(10)),
         };
         Self { hasher: RandomState::new(), limits: Mutex::new(limits) }
     }
@@ -153,14 +162,20 @@ impl Limit {
         self.whole_at.remove(&key);
     }
 
-    /// Forgets who has everything again; if nobody has, who lacks the least.
+    /// Forgets who has everything again, and of the others, if they are too many, those who lack the
+    /// least. An eighth is free then, so that not every new one looks at all that there are.
     fn make_room(&mut self, now: Monotonic) {
         self.whole_at.retain(|_, whole_at| *whole_at > now.as_nanos());
-        if self.whole_at.len() >= CAPACITY
-            && let Some((&key, _)) = self.whole_at.iter().min_by_key(|(_, whole_at)| **whole_at)
-        {
-            self.whole_at.remove(&key);
-        }
+        let mut surplus = self.whole_at.len().saturating_sub(CAPACITY - CAPACITY / 8);
+        let Some(last) = surplus.checked_sub(1) else { return };
+        let mut all: Vec<u64> = self.whole_at.values().copied().collect();
+        let (_, bound, _) = all.select_nth_unstable(last);
+        let bound = *bound;
+        self.whole_at.retain(|_, whole_at| {
+            let goes = surplus > 0 && *whole_at <= bound;
+            surplus = surplus.saturating_sub(usize::from(goes));
+            !goes
+        });
     }
 }
 
@@ -235,9 +250,9 @@ mod tests {
         for _ in 0..9 {
             fails(&attempts, "alice", "192.0.2.1", 5).unwrap();
         }
-        for _ in 0..1_000 {
+        for _ in 0..60 {
             let good = attempts.begin("alice", ip("192.0.2.1"), at(5)).unwrap();
-            attempts.succeeded(&good);
+            attempts.succeeded(&good, at(5));
         }
         assert!(fails(&attempts, "bob", "192.0.2.1", 5).is_err());
         // 10 of bob's and 9 of alice's are counted, and none of those that were good.
@@ -245,6 +260,24 @@ mod tests {
             fails(&attempts, &number.to_string(), "192.0.2.1", 5).is_ok()
         });
         assert_eq!(others.count(), 81);
+    }
+
+    #[test]
+    fn sixty_may_be_good_and_then_one_in_ten_seconds() {
+        let attempts = Attempts::default();
+        let logs_in = |address: &str, now: u64| {
+            let good = attempts.begin("alice", ip(address), at(now))?;
+            attempts.succeeded(&good, at(now));
+            Ok::<_, Duration>(())
+        };
+        for _ in 0..60 {
+            assert_eq!(logs_in("192.0.2.1", 5), Ok(()));
+        }
+        assert_eq!(logs_in("192.0.2.1", 5), Err(Duration::from_secs(10)));
+        assert_eq!(logs_in("192.0.2.2", 5), Ok(()));
+        assert_eq!(fails(&attempts, "bob", "192.0.2.1", 5), Ok(()));
+        assert_eq!(logs_in("192.0.2.1", 5 + MINUTE / 6), Ok(()));
+        assert!(logs_in("192.0.2.1", 5 + MINUTE / 6).is_err());
     }
 
     #[test]
@@ -280,11 +313,20 @@ mod tests {
             let address = format!("10.{}.{}.{}", number >> 16, (number >> 8) & 255, number & 255);
             assert_eq!(fails(&attempts, "alice", &address, 5), Ok(()));
         }
-        assert_eq!(attempts.limits().narrow.whole_at.len(), CAPACITY);
-        assert_eq!(attempts.limits().wide.whole_at.len(), CAPACITY);
+        // As many as there is room for, but for those that made it.
+        let kept = {
+            let limits = attempts.limits();
+            [limits.narrow.whole_at.len(), limits.wide.whole_at.len()]
+        };
+        assert!(kept.iter().all(|kept| (CAPACITY * 7 / 8..=CAPACITY).contains(kept)), "{kept:?}");
         assert!(fails(&attempts, "alice", "192.0.2.1", 5).is_err());
         // An hour later nobody counts any more.
-        assert_eq!(fails(&attempts, "alice", "198.51.100.1", 5 + 60 * MINUTE), Ok(()));
-        assert_eq!(attempts.limits().narrow.whole_at.len(), 1);
+        let later = 5 + 60 * MINUTE;
+        for number in 0..CAPACITY {
+            let address = format!("11.0.{}.{}", number >> 8, number & 255);
+            assert_eq!(fails(&attempts, "alice", &address, later), Ok(()));
+        }
+        let limits = attempts.limits();
+        assert!(limits.narrow.whole_at.values().all(|whole_at| *whole_at > later));
     }
 }

@@ -144,7 +144,8 @@ impl Sessions {
     ///
     /// After ten failures for a user from an address there is one attempt a minute, and after a
     /// hundred from an address, whatever users they were for, one every six seconds. Eight from an
-    /// address are judged or wait at once. All addresses of an IPv6 /64 are one. What fails elsewhere
+    /// address are judged or wait at once. After sixty good ones for a user from an address there is
+    /// one every ten seconds. All addresses of an IPv6 /64 are one. What fails elsewhere
     /// does not count, so that nobody can lock a user out.
     ///
     /// # Errors
@@ -163,7 +164,7 @@ impl Sessions {
             .map_err(|retry_after| LogInError::TooManyAttempts { retry_after })?;
         let result = self.try_log_in(user, password, Place::of(address)).await;
         match &result {
-            Ok(_) => self.attempts.succeeded(&attempt),
+            Ok(_) => self.attempts.succeeded(&attempt, self.clock.monotonic()),
             Err(LogInError::Busy) => self.attempts.not_begun(&attempt),
             Err(error) if error.is_undecided() => self.attempts.undecided(&attempt),
             Err(_) => {}
