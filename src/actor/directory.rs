@@ -85,7 +85,8 @@ pub trait DirectoryStore: Directory {
         query: &'a UserQuery,
     ) -> BoxFuture<'a, Result<UserPage, StoreError>>;
 
-    /// Deletes the user `urn` for good, with its memberships. Its tokens do not verify while there
+    /// Deletes the user `urn` for good, with its memberships. In a store that has passwords, too, the
+    /// password goes with it, and its sessions end. Its other tokens do not verify while there
     /// is no user of this name. Who wants them dead for ever adds a revocation rule for the actor
     /// first, since a user who is created anew would have them again.
     ///

@@ -53,7 +53,9 @@ pub trait PasswordStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// In the same transaction, every SESSION token that acts as the user is revoked by `by` as of
     /// `at`, and announced as [`Change::Token`](crate::feed::Change::Token): who came in by the old
-    /// password is out. What was made in those sessions stays. Deleting a user deletes the password.
+    /// password is out. What was made in those sessions stays. Deleting a user deletes the password,
+    /// and ends the sessions likewise, by the user's own word and by the system's clock: who gets the
+    /// name later is somebody else.
     ///
     /// # Errors
     ///

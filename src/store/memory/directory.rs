@@ -7,7 +7,7 @@ use crate::{
         User, UserInfo, UserPage, UserQuery,
     },
     backend::{BoxFuture, StoreError},
-    clock::Timestamp,
+    clock::{Clock, SystemClock, Timestamp},
     feed::Change,
     store::{check, holder::is_group},
 };
@@ -201,6 +201,7 @@ impl DirectoryStore for MemoryStore {
                 }
                 state.roles.remove(urn);
                 state.passwords.remove(urn);
+                state.end_sessions(urn, urn, SystemClock::default().now());
                 state.announce(Change::Actor(urn.clone()));
                 true
             }))

@@ -23,6 +23,12 @@ impl State {
             Some(hash) => self.passwords.insert(user.clone(), hash.clone()),
             None => self.passwords.remove(user),
         };
+        self.end_sessions(user, by, at);
+        Ok(true)
+    }
+
+    /// Ends every session of the user.
+    pub(super) fn end_sessions(&mut self, user: &Urn, by: &Urn, at: Timestamp) {
         let sessions = self.tokens.values().filter(|record| {
             record.token_type == Some(TokenType::Session)
                 && record.actor == *user
@@ -31,7 +37,6 @@ impl State {
         for id in sessions.map(|record| record.id).collect::<Vec<TokenId>>() {
             self.revoke(&id, by, at);
         }
-        Ok(true)
     }
 }
 

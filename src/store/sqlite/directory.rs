@@ -11,7 +11,7 @@ use crate::{
         UserInfo, UserPage, UserQuery,
     },
     backend::{BoxFuture, StoreError},
-    clock::Timestamp,
+    clock::{Clock, SystemClock, Timestamp},
     feed::Change,
     store::{check, holder::is_group},
 };
@@ -156,6 +156,8 @@ impl DirectoryStore for SqliteStore {
                 replace_roles(write.connection(), urn, &BTreeSet::new())
                     .await
                     .map_err(unavailable)?;
+                // Who gets the name later is somebody else.
+                write.end_sessions(urn, urn, SystemClock::default().now()).await?;
             }
             write.end_with(deleted.rows_affected() > 0, &Change::Actor(urn.clone())).await
         })

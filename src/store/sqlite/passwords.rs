@@ -4,6 +4,7 @@ use super::{
     SqliteStore,
     error::unavailable,
     row::{self, PERSON},
+    write::Write,
 };
 use crate::{
     actor::{PasswordHash, PasswordStore, Urn},
@@ -54,19 +55,32 @@ impl PasswordStore for SqliteStore {
                 None => sqlx::query("DELETE FROM passwords WHERE user_urn = ?").bind(user.as_str()),
             };
             changing.execute(write.connection()).await.map_err(unavailable)?;
-            let ended = sqlx::query(END_SESSIONS)
-                .bind(at.as_millis())
-                .bind(by.as_str())
-                .bind(user.as_str())
-                .fetch_all(write.connection())
-                .await
-                .map_err(unavailable)?;
-            for session in &ended {
-                write.announce(&Change::Token(row::token_id(session)?)).await?;
-            }
+            write.end_sessions(user, by, at).await?;
             write.commit().await?;
             Ok(true)
         })
+    }
+}
+
+impl Write<'_> {
+    /// Ends every session of the user.
+    pub(super) async fn end_sessions(
+        &mut self,
+        user: &Urn,
+        by: &Urn,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let ended = sqlx::query(END_SESSIONS)
+            .bind(at.as_millis())
+            .bind(by.as_str())
+            .bind(user.as_str())
+            .fetch_all(self.connection())
+            .await
+            .map_err(unavailable)?;
+        for session in &ended {
+            self.announce(&Change::Token(row::token_id(session)?)).await?;
+        }
+        Ok(())
     }
 }
 

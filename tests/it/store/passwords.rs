@@ -58,7 +58,23 @@ pub(super) async fn a_password_goes_with_its_user(fixture: &impl Fixture) {
     let alice = user("alice");
     store.create_user(&alice).await.unwrap();
     store.set_password_hash(&alice, Some(&hash("$one")), &alice, at(200)).await.unwrap();
-    store.delete_user(&alice).await.unwrap();
+    store.create_user(&user("bob")).await.unwrap();
+    let mut personal = record(3);
+    personal.token_type = Some(TokenType::Personal);
+    for record in [&session(1, "alice"), &session(2, "bob"), &personal] {
+        store.insert(record).await.unwrap();
+    }
+    let mut cursor = store.head().await.unwrap();
+    assert!(store.delete_user(&alice).await.unwrap());
+    // Who gets the name is not logged in by the session of who had it.
+    let changes = read(&store, &mut cursor).await;
+    assert!(changes.contains(&Change::Token(id(1))), "{changes:?}");
+    assert!(changes.contains(&Change::Actor(alice.clone())), "{changes:?}");
+    assert_eq!(changes.len(), 2);
+    for (number, is_ended) in [(1, true), (2, false), (3, false)] {
+        let found = store.find(&id(number)).await.unwrap().unwrap();
+        assert_eq!(found.revoked.is_some(), is_ended, "{number}");
+    }
     assert_eq!(store.password_hash(&alice).await.unwrap(), None);
     store.create_user(&alice).await.unwrap();
     assert_eq!(store.password_hash(&alice).await.unwrap(), None);
