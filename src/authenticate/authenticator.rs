@@ -23,7 +23,10 @@ use crate::{
     epoch::Epoch,
     feed::{Change, ChangeFeed, ChangeSink, Follower, Freshness, RecentChanges},
     policy::{PolicySource, ResourceFacts},
-    token_service::{SignedToken, Stored, TokenLookup, TokenPlace, TokenUses, Verification},
+    token::TokenType,
+    token_service::{
+        SignedToken, Stored, TokenLookup, TokenPlace, TokenUses, Verification, VerifyError,
+    },
 };
 
 /// Turns a request's credentials into an [`Authentication`]. Cheap to clone; see the
@@ -293,6 +296,11 @@ impl Inner {
     ) -> Result<Authentication, AuthenticateError> {
         let Unknown { token, text, place, origin, start } = unknown;
         let stored = self.verification.look_up(&*self.tokens, &token, start.now).await?;
+        // Log-out and a new password end what is stored as a session, and nothing else.
+        let token_type = stored.as_ref().and_then(|stored| stored.record.token_type);
+        if place == TokenPlace::Session && token_type != Some(TokenType::Session) {
+            return Err(VerifyError::NotASession.into());
+        }
         let is_stored = stored.is_some();
         let ends_at = stored.as_ref().and_then(|stored| stored.record.ends_at());
         let expires_at = earlier(token.claims.expires_at, ends_at);

@@ -19,6 +19,9 @@ pub enum AuthenticateError {
     /// There are credentials of two kinds, such as a cookie and an `Authorization` header.
     #[error("more than one kind of credentials in the request")]
     SeveralCredentials,
+    /// There are several cookies in which a session may be.
+    #[error("more than one session cookie in the request")]
+    SeveralSessions,
     /// The request writes by a credential that a browser sends along by itself, and comes from
     /// another origin than the service's own.
     #[error("request from another origin")]
@@ -69,6 +72,10 @@ impl From<&AuthenticateError> for Rejection {
             AuthenticateError::SeveralCredentials => Self::new(
                 Code::InvalidRequest,
                 "more than one kind of credentials in the request: send one of them",
+            ),
+            AuthenticateError::SeveralSessions => Self::new(
+                Code::InvalidRequest,
+                "more than one session cookie in the request: delete the cookies of this site",
             ),
             AuthenticateError::CrossOrigin => {
                 Self::new(Code::CrossOrigin, "this request came from the page of another origin")

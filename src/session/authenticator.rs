@@ -8,7 +8,8 @@ use crate::authenticate::{Attempt, AuthenticateError, CredentialAuthenticator, R
 ///
 /// 1. Without the cookie, the request is none of its business.
 /// 2. The cookie together with an `Authorization` header, or twice, is refused: it would not be clear
-///    who that is ([`AuthenticateError::SeveralCredentials`]).
+///    who that is ([`AuthenticateError::SeveralCredentials`],
+///    [`SeveralSessions`](AuthenticateError::SeveralSessions)).
 /// 3. What may change something, which is whatever is not GET, HEAD or OPTIONS, must come from a page
 ///    of the public URL's very origin, or from a program that is no browser
 ///    ([`AuthenticateError::CrossOrigin`]).
@@ -28,8 +29,11 @@ impl CredentialAuthenticator for SessionAuthenticator {
     fn attempt(&self, head: RequestHead<'_>) -> Attempt {
         let mut tokens = self.cookie.tokens(head.headers);
         let Some(token) = tokens.next() else { return Attempt::NotMine };
-        if tokens.next().is_some() || head.headers.contains_key(header::AUTHORIZATION) {
+        if head.headers.contains_key(header::AUTHORIZATION) {
             return Attempt::Refused(AuthenticateError::SeveralCredentials);
+        }
+        if tokens.next().is_some() {
+            return Attempt::Refused(AuthenticateError::SeveralSessions);
         }
         if origin::is_write(head.method, head.headers)
             && !origin::is_own(&self.public_url, head.headers)

@@ -6,7 +6,7 @@ use tower_pat::{
     rejection::RejectionCode,
     store::{MemoryStore, Store},
     token::{AccessTokenDuration, TokenType},
-    token_service::MintRequest,
+    token_service::{MintRequest, TokenLookup, TokenStore},
 };
 
 use super::{Site, URL};
@@ -82,6 +82,9 @@ where
         assert_eq!(refused.status, 400, "{headers:?}");
         assert_eq!(refused.code(), RejectionCode::InvalidRequest.as_str());
         assert_eq!(refused.challenge(), Some(r#"Bearer realm="datahub", error="invalid_request""#));
+        // Whoever sees it in a browser is told the way out.
+        let has_two = headers.iter().all(|(name, _)| *name == "cookie");
+        assert_eq!(refused.body.contains("delete the cookies of this site"), has_two);
     }
 }
 
@@ -122,6 +125,27 @@ where
     // A Bearer token is sent by nobody's page, so it is not asked where it comes from.
     let refused = site.ask("POST", &[("authorization", "Bearer x"), ("origin", "null")]).await;
     assert_eq!(refused.status, 401);
+}
+
+#[tokio::test]
+async fn what_is_not_stored_as_a_session_is_none() {
+    let (site, other) = (MemoryStore::default(), MemoryStore::default());
+    let (site, other) = (Site::new(site).await, Site::new(other).await);
+    let store = std::sync::Arc::new(other.store.clone());
+    let tokens = TokenService::new(&config().build().unwrap(), store);
+    for (token_type, status) in
+        [(None, 401), (Some(TokenType::Personal), 401), (Some(TokenType::Session), 200)]
+    {
+        let cookie = other.log_in().await;
+        let id = tokens.id_of(cookie.split_once('=').unwrap().1);
+        let mut record = other.store.find(&id).await.unwrap().unwrap();
+        record.token_type = token_type;
+        site.store.insert(&record).await.unwrap();
+        for _ in 0..2 {
+            let answer = site.get(&[("cookie", &cookie)]).await;
+            assert_eq!(answer.status, status, "{token_type:?}");
+        }
+    }
 }
 
 #[tokio::test]
