@@ -31,21 +31,18 @@ pub enum LogInError {
     /// The password is good, and its session could not be made.
     #[error("the session could not be made")]
     Mint(#[source] MintError),
-    /// A password could not be hashed.
+    /// The user's hash cannot be read, or a password could not be hashed.
     #[error("the password could not be checked")]
     Hash(#[source] PasswordHashError),
 }
 
 impl LogInError {
-    /// Whether nothing is said by it about the credentials.
+    /// Whether the attempt is given back.
     pub(super) fn is_undecided(&self) -> bool {
         match self {
-            Self::InvalidCredentials => false,
-            Self::TooManyAttempts { .. }
-            | Self::Busy
-            | Self::Store(_)
-            | Self::Mint(_)
-            | Self::Hash(_) => true,
+            // A hash that cannot be read is the same fault at every attempt, and each costs as much.
+            Self::InvalidCredentials | Self::Hash(_) => false,
+            Self::TooManyAttempts { .. } | Self::Busy | Self::Store(_) | Self::Mint(_) => true,
         }
     }
 }

@@ -111,9 +111,18 @@ impl Turn {
         hash: Option<&PasswordHash>,
     ) -> Result<bool, HashError> {
         let password = password.clone();
-        let text = zeroize::Zeroizing::new(hash.map_or(NOBODYS, PasswordHash::expose).to_owned());
-        let is_somebodys = hash.is_some();
-        self.run(move || Ok(verify(&password, &text)? && is_somebodys)).await
+        let hash = hash.cloned();
+        self.run(move || {
+            let found = hash.as_ref().map(read);
+            if let Some(Some(hash)) = &found {
+                return compare(&password, hash);
+            }
+            let nobodys = phc::PasswordHash::new(NOBODYS).map_err(|_| HashError::Failed)?;
+            compare(&password, &nobodys)?;
+            // Not at once, or it would be told that there is such a user.
+            if found.is_some() { Err(HashError::Corrupt) } else { Ok(false) }
+        })
+        .await
     }
 
     async fn run<T: Send + 'static>(
@@ -181,18 +190,23 @@ fn argon2() -> Result<Argon2<'static>, HashError> {
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 
-fn verify(password: &Password, hash: &str) -> Result<bool, HashError> {
-    let hash = phc::PasswordHash::new(hash).map_err(|_| HashError::Corrupt)?;
-    let params = Params::try_from(&hash).map_err(|_| HashError::Corrupt)?;
-    // Whoever can write into the store must not be able to take all memory and time with one row.
-    let is_argon2id = hash.algorithm == Algorithm::Argon2id.ident();
-    let is_bounded = params.m_cost() <= 4 * MEMORY && params.t_cost() <= 4 * PASSES;
-    // Without these, nothing would be computed, and every password would be a wrong one.
-    let is_whole = hash.salt.is_some() && hash.hash.is_some();
-    if !is_argon2id || !is_bounded || !is_whole || params.p_cost() > 4 {
-        return Err(HashError::Corrupt);
-    }
-    match argon2()?.verify_password(password.expose().as_bytes(), &hash) {
+/// A hash that can be compared with: argon2id, and computed with exactly the parameters in force.
+/// With weaker ones it would take less time than nobody's, and with stronger ones whoever can write
+/// into the store could take all memory with one row. Without salt or output nothing would be
+/// computed at all.
+fn read(hash: &PasswordHash) -> Option<phc::PasswordHash> {
+    let hash = phc::PasswordHash::new(hash.expose()).ok()?;
+    let params = Params::try_from(&hash).ok()?;
+    let is_ours = hash.algorithm == Algorithm::Argon2id.ident()
+        && hash.version == Some(Version::V0x13.into())
+        && (params.m_cost(), params.t_cost(), params.p_cost()) == (MEMORY, PASSES, LANES)
+        && hash.salt.is_some_and(|salt| salt.len() == SALT_LENGTH)
+        && hash.hash.is_some_and(|output| output.len() == Params::DEFAULT_OUTPUT_LEN);
+    is_ours.then_some(hash)
+}
+
+fn compare(password: &Password, hash: &phc::PasswordHash) -> Result<bool, HashError> {
+    match argon2()?.verify_password(password.expose().as_bytes(), hash) {
         Ok(()) => Ok(true),
         Err(password_hash::Error::PasswordInvalid) => Ok(false),
         Err(_) => Err(HashError::Corrupt),
@@ -253,27 +267,32 @@ mod tests {
         assert_eq!(Params::try_from(&nobodys).unwrap().t_cost(), PASSES);
         assert_eq!(Params::try_from(&nobodys).unwrap().p_cost(), LANES);
         assert_eq!(nobodys.salt.unwrap().len(), SALT_LENGTH);
-        assert!(!super::verify(&password("x"), NOBODYS).unwrap());
+        assert!(read(&PasswordHash::from(NOBODYS.to_owned())).is_some());
+        assert!(!compare(&password("x"), &nobodys).unwrap());
     }
 
     #[tokio::test]
     async fn nobodys_password_takes_as_long_as_a_wrong_one() {
         let hasher = Hasher::default();
         let hash = hasher.hash(&password("correct horse battery"), &OsRandom).await.unwrap();
-        let (mut wrong, mut nobodys) = (Duration::MAX, Duration::MAX);
+        let corrupt = PasswordHash::from("$argon2id$v=19$m=19456,t=2,p=1".to_owned());
+        let (mut wrong, mut nobodys, mut corrupts) = (Duration::MAX, Duration::MAX, Duration::MAX);
         // The quickest of each, whatever else the machine does.
         for _ in 0..7 {
-            for (hash, best) in [(Some(&hash), &mut wrong), (None, &mut nobodys)] {
+            for (hash, best) in
+                [(Some(&hash), &mut wrong), (None, &mut nobodys), (Some(&corrupt), &mut corrupts)]
+            {
                 let began = Instant::now();
-                assert!(!verify(&hasher, "wrong", hash).await.unwrap());
+                assert!(!verify(&hasher, "wrong", hash).await.unwrap_or_default());
                 *best = began.elapsed().min(*best);
             }
         }
+        assert!(corrupts * 2 > wrong, "{corrupts:?} {wrong:?}");
         assert!(nobodys * 2 > wrong && wrong * 2 > nobodys, "{nobodys:?} {wrong:?}");
     }
 
     #[tokio::test]
-    async fn a_hash_that_is_none_or_too_costly_is_no_refusal() {
+    async fn a_hash_that_is_not_like_ours_is_no_refusal() {
         let rest = "$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
         for hash in [
             String::new(),
@@ -281,9 +300,16 @@ mod tests {
             "$argon2id$v=19$m=19456,t=2,p=1".to_owned(),
             "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA".to_owned(),
             format!("$argon2i$v=19$m=19456,t=2,p=1{rest}"),
+            format!("$argon2id$v=16$m=19456,t=2,p=1{rest}"),
+            format!("$argon2id$m=19456,t=2,p=1{rest}"),
+            // Too costly, or too weak.
+            format!("$argon2id$v=19$m=19457,t=2,p=1{rest}"),
             format!("$argon2id$v=19$m=4194304,t=2,p=1{rest}"),
+            format!("$argon2id$v=19$m=8,t=2,p=1{rest}"),
             format!("$argon2id$v=19$m=19456,t=2000,p=1{rest}"),
+            format!("$argon2id$v=19$m=19456,t=1,p=1{rest}"),
             format!("$argon2id$v=19$m=19456,t=2,p=64{rest}"),
+            "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAA".to_owned(),
             format!("$scrypt$ln=16,r=8,p=1{rest}"),
         ] {
             let found = verify(&Hasher::default(), "x", Some(&hash.clone().into())).await;

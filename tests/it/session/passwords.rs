@@ -151,6 +151,18 @@ async fn a_password_that_is_changed_meanwhile_lets_nobody_in() {
 }
 
 #[tokio::test]
+async fn a_hash_that_cannot_be_read_lets_nobody_try_for_ever() {
+    let site = Site::new(MemoryStore::default()).await;
+    let (alice, damaged) = (user("alice"), PasswordHash::from("$argon2id$".to_owned()));
+    let at = Timestamp::from_seconds(1);
+    site.store.set_password_hash(&alice, Some(&damaged), &alice, at).await.unwrap();
+    for _ in 0..10 {
+        assert_eq!(site.try_log_in("alice", GOOD, HERE).await.status, 500);
+    }
+    assert_eq!(site.try_log_in("alice", GOOD, HERE).await.status, 429);
+}
+
+#[tokio::test]
 async fn only_a_session_may_have_a_lifetime_of_its_own() {
     let store = Arc::new(MemoryStore::default());
     let tokens = TokenService::new(&config().build().unwrap(), store);
