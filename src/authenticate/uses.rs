@@ -49,6 +49,8 @@ struct Noted {
     /// When that is next.
     rotates_at: Option<Monotonic>,
     waiting: HashMap<TokenId, LastUse, RandomState>,
+    /// Whether it was said, since they changed last, that uses are lost.
+    lost: bool,
 }
 
 /// Where a request comes from, apart from the request: cheap to make, nothing is copied.
@@ -104,14 +106,21 @@ impl Uses {
         };
         let has_room = noted.younger.len() < MAX_NOTED
             && (noted.waiting.len() < MAX_WAITING || noted.waiting.contains_key(&id));
-        if has_room {
-            noted.younger.insert(id, again);
-            noted.waiting.insert(id, origin.used_at(at));
-            match noted.waiting.len() {
-                1 => self.woken.notify_one(),
-                ENOUGH => self.urgent.notify_one(),
-                _ => {}
+        if !has_room {
+            let is_said = mem::replace(&mut noted.lost, true);
+            drop(noted);
+            if !is_said {
+                tracing::warn!("more tokens are used than can be noted: some uses are lost");
             }
+            // What waits is written soon, and then there is room.
+            return now.saturating_add(GATHER);
+        }
+        noted.younger.insert(id, again);
+        noted.waiting.insert(id, origin.used_at(at));
+        match noted.waiting.len() {
+            1 => self.woken.notify_one(),
+            ENOUGH => self.urgent.notify_one(),
+            _ => {}
         }
         again
     }
@@ -194,6 +203,7 @@ impl Noted {
         if self.rotates_at.is_none_or(|at| at <= now) {
             self.older = mem::take(&mut self.younger);
             self.rotates_at = Some(now.saturating_add(MINUTE));
+            self.lost = false;
         }
         match self.younger.get(id).or_else(|| self.older.get(id)) {
             Some(again) if now < *again => Err(*again),
@@ -320,13 +330,34 @@ mod tests {
             }
         }
         assert_eq!(uses.noted().younger.len(), MAX_NOTED);
-        let waiting = uses.noted().waiting.len();
-        assert!(waiting <= MAX_WAITING, "{waiting}");
         // A minute later there is room again, and another minute later the memory of the first.
         for (at, known) in [(60, 1), (120, 1)] {
             uses.note(id(0), &NOBODY, AT, second(at));
             assert_eq!(uses.noted().younger.len(), known);
         }
         assert_eq!(uses.noted().older.len(), 1);
+    }
+
+    #[test]
+    fn what_waits_is_bounded_and_what_finds_no_room_comes_again_soon() {
+        let uses = uses();
+        for number in 0..MAX_WAITING {
+            assert_eq!(uses.note(id(number), &NOBODY, AT, second(0)), second(60));
+        }
+        assert!(!uses.noted().lost);
+        for number in MAX_WAITING..MAX_WAITING + 10 {
+            assert_eq!(uses.note(id(number), &NOBODY, AT, second(0)), second(1));
+        }
+        assert!(uses.noted().lost);
+        assert_eq!(uses.noted().waiting.len(), MAX_WAITING);
+        // A later use of what waits takes its place.
+        let later = AT.saturating_add(MINUTE);
+        assert_eq!(uses.note(id(0), &NOBODY, later, second(60)), second(120));
+        assert_eq!(uses.noted().waiting[&id(0)].at, later);
+        assert!(!uses.noted().lost);
+        // There is room a second later.
+        uses.noted().waiting.clear();
+        assert_eq!(uses.note(id(MAX_WAITING), &NOBODY, AT, second(61)), second(121));
+        assert_eq!(uses.noted().waiting.len(), 1);
     }
 }
