@@ -7,10 +7,11 @@ use std::{
 
 use http::{HeaderValue, Method, Request, Response, header, request::Parts};
 use http_body::Body;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tower_service::Service;
+use zeroize::Zeroize;
 
-use super::{LogInError, Session, Sessions, error::whole_seconds, origin};
+use super::{LogInError, Password, Session, Sessions, error::whole_seconds, origin};
 use crate::{
     authenticate::ClientAddress,
     backend::{BoxFuture, chain},
@@ -105,14 +106,24 @@ impl LogInService {
         body::check_content_type(&parts.headers, "application/json")?;
         let bytes = body::read_within(&parts.headers, body, LIMIT, self.body_time_limit).await?;
         // What is wrong with it is not said: it could be said of a password.
-        let credentials: Credentials = serde_json::from_slice(&bytes).map_err(|_| {
+        let credentials = serde_json::from_slice(&bytes);
+        if let Ok(mut bytes) = bytes.try_into_mut() {
+            bytes.zeroize();
+        }
+        let Credentials { username, password } = credentials.map_err(|_| {
             let detail = "the body must be a JSON object with the texts `username` and `password`";
             Rejection::new(RejectionCode::BadRequest, detail)
         })?;
-        let Credentials { username, password } = credentials;
-        let session = match self.sessions.log_in(&username, &password.into(), address).await {
+        let session = match self.sessions.log_in(&username, &password, address).await {
             Ok(session) => session,
-            Err(error) => return Err(refused(&error, address)),
+            Err(error) => {
+                self.log(&error, address);
+                let retry_after = match error {
+                    LogInError::TooManyAttempts { retry_after } => Some(retry_after),
+                    _ => None,
+                };
+                return Err(Refused { rejection: Rejection::from(&error), retry_after });
+            }
         };
         tracing::info!(user = %session.user, %address, "logged in");
         // The cookie is replaced, and then nobody could end that session any more.
@@ -120,6 +131,25 @@ impl LogInService {
             tracing::warn!(cause = %chain(&error), "an earlier session could not be ended");
         }
         Ok(session)
+    }
+
+    /// The user's name is not logged: people type passwords into the wrong field. What costs who
+    /// asks nothing is no line of the log for each time.
+    fn log(&self, error: &LogInError, address: IpAddr) {
+        match error {
+            LogInError::InvalidCredentials => {
+                tracing::info!(%address, reason = %error, "a log-in was refused");
+            }
+            LogInError::TooManyAttempts { .. } => {
+                tracing::debug!(%address, reason = %error, "a log-in was refused");
+            }
+            LogInError::Busy => {
+                if self.sessions.may_say_busy() {
+                    tracing::warn!(%address, reason = %error, "log-ins are not judged");
+                }
+            }
+            _ => tracing::error!(cause = %chain(error), "a log-in could not be judged"),
+        }
     }
 
     fn logged_in(&self, session: &Session) -> Response<AnswerBody> {
@@ -184,25 +214,16 @@ impl From<Rejection> for Refused {
     }
 }
 
-/// The user's name is not logged: people type passwords into the wrong field.
-fn refused(error: &LogInError, address: IpAddr) -> Refused {
-    let retry_after = match error {
-        LogInError::TooManyAttempts { retry_after } => Some(*retry_after),
-        _ => None,
-    };
-    match error {
-        LogInError::InvalidCredentials | LogInError::TooManyAttempts { .. } => {
-            tracing::info!(%address, reason = %error, "a log-in was refused");
-        }
-        _ => tracing::error!(cause = %chain(error), "a log-in could not be judged"),
-    }
-    Refused { rejection: error.into(), retry_after }
-}
-
 #[derive(Deserialize)]
 struct Credentials {
     username: String,
-    password: String,
+    #[serde(deserialize_with = "password")]
+    password: Password,
+}
+
+/// Straight into what is wiped, also if the rest of the body is refused.
+fn password<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Password, D::Error> {
+    String::deserialize(deserializer).map(Password::from)
 }
 
 #[derive(Serialize)]

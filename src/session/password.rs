@@ -6,6 +6,9 @@ use crate::random::{RandomError, RandomSource};
 
 /// A password: a secret. Wiped when dropped, and never printed.
 ///
+/// What came over the network is wiped where this crate has it alone: the body of a log-in, and the
+/// memory that its hash was computed in. Copies that the server made while it read are its own.
+///
 /// It is taken byte for byte: no blanks are cut off, and letters that look the same count as
 /// different if they are written in different ways.
 #[derive(Clone)]

@@ -1,4 +1,13 @@
-use std::{collections::BTreeSet, fmt, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use http::{HeaderMap, HeaderValue};
 
@@ -31,6 +40,8 @@ pub struct Sessions {
     random: Arc<dyn RandomSource>,
     hasher: Hasher,
     attempts: Arc<Attempts>,
+    /// When it was last said that there are too many, in nanoseconds; 0 if never.
+    said_busy: Arc<AtomicU64>,
 }
 
 /// Somebody's session: the only place where its text is.
@@ -76,17 +87,25 @@ impl Sessions {
             random: Arc::new(OsRandom),
             hasher: Hasher::default(),
             attempts: Arc::default(),
+            said_busy: Arc::default(),
         }
     }
 
     /// How long a session lasts unless another time is chosen: 24 hours.
     pub const LIFETIME: Duration = Duration::from_hours(24);
 
+    /// How long a session lasts at most: 400 days, for which browsers keep a cookie (RFC 6265bis
+    /// section 5.5).
+    pub const MAX_LIFETIME: Duration = Duration::from_hours(400 * 24);
+
     /// How long a session lasts, whether or not it is used. Default [`LIFETIME`](Self::LIFETIME), as
     /// in DataHub (`sessionTokenDurationMs`). The lifetimes that tokens may have do not matter here.
+    ///
+    /// A time below a second counts as a second, and one above [`MAX_LIFETIME`](Self::MAX_LIFETIME)
+    /// as that: every session ends.
     #[must_use]
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
-        self.lifetime = lifetime;
+        self.lifetime = lifetime.clamp(Duration::from_secs(1), Self::MAX_LIFETIME);
         self
     }
 
@@ -235,6 +254,16 @@ impl Sessions {
             self.end(&id).await?;
         }
         Ok(())
+    }
+
+    /// Whether it is time to say once more that there are too many: at most once a minute.
+    pub(super) fn may_say_busy(&self) -> bool {
+        let now = self.clock.monotonic().as_nanos().max(1);
+        let is_due = |said: u64| {
+            let since = Duration::from_nanos(now.saturating_sub(said));
+            (said == 0 || since >= Duration::from_mins(1)).then_some(now)
+        };
+        self.said_busy.fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_due).is_ok()
     }
 
     async fn end(&self, id: &TokenId) -> Result<(), StoreError> {

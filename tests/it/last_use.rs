@@ -20,7 +20,7 @@ use tower_pat::{
     token_service::{MintedToken, TokenLookup, TokenUses},
 };
 
-use crate::support::{World, answer, config, with_token};
+use crate::support::{Log, World, answer, config, with_token};
 
 const BEGIN: Timestamp = Timestamp::from_seconds(1_750_000_000);
 
@@ -214,6 +214,37 @@ async fn a_store_that_fails_delays_uses_and_no_request() {
     a_while().await;
     let later = BEGIN.saturating_add(Duration::from_secs(60));
     assert_eq!(world.last_use(&minted).await, Some(used(later, "::1", "second")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_logged_once_and_so_is_its_end() {
+    let log = Log::default();
+    let _guard = log.capture(tracing::Level::INFO);
+    let world = World::new().await;
+    let minted = world.mint().await;
+    for round in 0..3 {
+        log.take();
+        let batches = world.batches();
+        world.store.faults.uses_are_down.store(true, Ordering::SeqCst);
+        assert_eq!(world.send(with_token(&at(&minted))).await, 200);
+        a_while().await;
+        a_while().await;
+        assert!(world.batches() > batches + 2, "it is tried again");
+        world.store.faults.uses_are_down.store(false, Ordering::SeqCst);
+        a_while().await;
+        let logged = log.take();
+        // Whether a line is logged is remembered from whoever came to it first, such as a test
+        // beside this one, which logs nothing.
+        if round == 0 {
+            tracing::callsite::rebuild_interest_cache();
+        } else {
+            for line in ["the uses of tokens are not noted", "the uses of tokens are noted again"] {
+                assert_eq!(logged.matches(line).count(), 1, "{logged}");
+            }
+        }
+        world.clock.advance(Duration::from_secs(60));
+        a_while().await;
+    }
 }
 
 /// Notes uses for itself, and says of each batch that it cannot be noted, or never answers.

@@ -284,6 +284,18 @@ async fn a_session_lasts_as_long_as_the_service_says_whatever_tokens_may() {
     assert_eq!(over.code(), RejectionCode::TokenExpired.as_str());
 }
 
+#[tokio::test]
+async fn every_session_lasts_a_while_and_ends() {
+    let site = Site::new(MemoryStore::default()).await;
+    for (asked, seconds) in [(Duration::ZERO, 1), (Duration::MAX, 400 * 24 * 60 * 60)] {
+        let sessions = site.sessions.clone().lifetime(asked);
+        let answer = send(LogInService::new(sessions), credentials("alice", GOOD, HERE)).await;
+        let age = format!("; Max-Age={seconds}");
+        assert!(set_cookie(&answer).ends_with(&age), "{}", set_cookie(&answer));
+        assert_eq!(answer.json()["expiresAt"], (1_750_000_000_i64 + seconds) * 1_000);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_takes_as_long_for_nobody_as_for_a_wrong_password() {
     let site = Site::new(MemoryStore::default()).await;
@@ -304,6 +316,46 @@ async fn it_takes_as_long_for_nobody_as_for_a_wrong_password() {
     for other in others {
         assert!(other * 2 > wrong && wrong * 2 > other, "{wrong:?} {others:?}");
     }
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_takes_as_long_for_whoever_may_not_log_in() {
+    use tower_pat::actor::DirectoryStore;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.db");
+    let site = Site::new(tower_pat::store::SqliteStore::open(&path).await.unwrap()).await;
+    for name in ["carol", "dave"] {
+        site.store.create_user(&user(name)).await.unwrap();
+        site.sessions.set_password(&user(name), &password(GOOD), &user("x")).await.unwrap();
+    }
+    site.store.set_suspended(&user("carol"), true).await.unwrap();
+    site.store.set_removed(&user("dave"), true).await.unwrap();
+    let long = "a".repeat(2_000);
+    let cases = [
+        ("alice", WRONG),
+        ("alice", &long),
+        ("nobody", GOOD),
+        ("bob", GOOD),
+        ("carol", GOOD),
+        ("dave", GOOD),
+        ("robot", GOOD),
+        ("anonymous", GOOD),
+        ("__datahub_system", GOOD),
+        ("((", GOOD),
+    ];
+    let mut took = cases.map(|(name, _)| (Duration::MAX, name));
+    // The quickest of each, whatever else the machine does.
+    for number in 0..7 {
+        let address = format!("192.0.2.{number}");
+        for ((name, password), (best, _)) in cases.iter().zip(&mut took) {
+            let began = Instant::now();
+            assert_eq!(site.try_log_in(name, password, &address).await.status, 400, "{name}");
+            *best = began.elapsed().min(*best);
+        }
+    }
+    let (quickest, slowest) = (took.iter().min().unwrap(), took.iter().max().unwrap());
+    assert!(quickest.0 * 2 > slowest.0, "{took:?}");
 }
 
 #[cfg(feature = "sqlite")]

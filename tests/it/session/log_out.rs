@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use http::{Request, header};
 use tower_pat::{
-    TokenService,
+    Authenticator, TokenService,
     actor::PasswordStore,
     rejection::RejectionCode,
     store::{MemoryStore, Store},
@@ -10,14 +10,14 @@ use tower_pat::{
     token_service::MintRequest,
 };
 
-use super::{Site, URL, set_cookie};
+use super::{Site, URL, WRONG, password, set_cookie};
 use crate::support::{Answer, config, user};
 
 fn is_removed(answer: &Answer) -> bool {
     set_cookie(answer) == "tower_pat_session=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0"
 }
 
-pub(super) async fn logging_out_ends_the_session_everywhere<S>(site: &Site<S>)
+pub(super) async fn logging_out_ends_the_session<S>(site: &Site<S>)
 where
     S: Store + PasswordStore + Clone,
 {
@@ -97,6 +97,38 @@ where
     assert_eq!(site.get(&[("cookie", &cookie)]).await.status, 200);
     assert_eq!(site.send_log_out(with_cookie().header("origin", URL)).await.status, 204);
     site.becomes(&cookie, 401).await;
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_ends_in_every_process() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.db");
+    let open = async || tower_pat::store::SqliteStore::open(&path).await.unwrap();
+    let site = Site::new(open().await).await;
+    // Another handle on the file, with an authenticator and a memory of its own.
+    let store = open().await;
+    let authenticator = Authenticator::builder(config().build().unwrap(), store.clone())
+        .clock(site.clock.clone())
+        .chain_before(Arc::new(site.sessions.authenticator()))
+        .build()
+        .await
+        .unwrap();
+    let (clock, sessions) = (site.clock.clone(), site.sessions.clone());
+    let elsewhere = Site { store, clock, sessions, authenticator };
+    for by_password in [false, true] {
+        let cookie = site.log_in().await;
+        for _ in 0..2 {
+            assert_eq!(elsewhere.get(&[("cookie", &cookie)]).await.status, 200);
+        }
+        if by_password {
+            let alice = user("alice");
+            site.sessions.set_password(&alice, &password(WRONG), &alice).await.unwrap();
+        } else {
+            assert_eq!(site.log_out(&cookie).await.status, 204);
+        }
+        elsewhere.becomes(&cookie, 401).await;
+    }
 }
 
 #[cfg(feature = "sqlite")]

@@ -175,7 +175,7 @@ macro_rules! for_each_case {
                 what_another_origin_sends_changes_nothing
             }
             log_out {
-                logging_out_ends_the_session_everywhere
+                logging_out_ends_the_session
                 logging_out_twice_or_without_session_is_no_error
                 only_a_session_is_ended
                 all_sessions_in_a_request_are_ended

@@ -1,10 +1,8 @@
 //! Nothing of a password or a session reaches a log, a `Debug`, an error or a body.
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
+use std::time::Duration;
 
+use futures_util::future::join_all;
 use http::header;
 use tower_pat::{
     actor::PasswordStore,
@@ -12,40 +10,41 @@ use tower_pat::{
     store::MemoryStore,
     token::TokenText,
 };
-use tracing_subscriber::fmt::MakeWriter;
 
 use super::{GOOD, HERE, Site, WRONG, credentials, password, post};
-use crate::support::user;
+use crate::support::{Log, user};
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
+#[tokio::test]
+async fn what_costs_nothing_fills_no_log() {
+    let log = Log::default();
+    let _guard = log.capture(tracing::Level::INFO);
+    let site = Site::new(MemoryStore::default()).await;
+    // The first only so that each line is known; see below.
+    for (round, warnings) in [(0, None), (1, Some(1)), (2, Some(0))] {
+        let address = format!("192.0.2.{round}");
+        log.take();
+        let tried = (0..30).map(|_| site.try_log_in("alice", WRONG, &address));
+        let busy = join_all(tried).await.iter().filter(|answer| answer.status == 503).count();
+        assert!(busy > 1, "{busy}");
+        while site.try_log_in("alice", WRONG, &address).await.status == 400 {}
+        for _ in 0..30 {
+            assert_eq!(site.try_log_in("alice", WRONG, &address).await.status, 429);
+        }
+        let logged = log.take();
+        if let Some(warnings) = warnings {
+            assert_eq!(logged.matches("log-ins are not judged").count(), warnings, "{logged}");
+            assert_eq!(logged.matches("a log-in was refused").count(), 10, "{logged}");
+        } else {
+            tracing::callsite::rebuild_interest_cache();
+            site.clock.advance(Duration::from_secs(61));
+        }
     }
 }
 
 #[tokio::test]
 async fn passwords_and_sessions_stay_secret() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(log.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let _guard = log.capture(tracing::Level::TRACE);
 
     let site = Site::new(MemoryStore::default()).await;
     let cookie = site.log_in().await;
@@ -81,7 +80,7 @@ async fn passwords_and_sessions_stay_secret() {
         shown.push(format!("{:?}", site.log_out(cookie).await));
     }
 
-    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let logged = log.take();
     for expected in ["logged in", "a log-in was refused", HERE] {
         assert!(logged.contains(expected), "the log was captured: {logged}");
     }
