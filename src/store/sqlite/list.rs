@@ -4,11 +4,14 @@
 //!    these indexes has nothing that was revoked, and no sessions, so that a page is read where it
 //!    is, from either end, and what is skipped is skipped in the index. What somebody owns or acts as
 //!    is two such lists, merged.
-//! 2. When they are over is a range of the index in that order. In other orders it is looked at in
+//! 2. By name and by the last use there is an index of all tokens, and none for each owner and actor,
+//!    since each has its price with every new token and some with every use: the tokens of somebody
+//!    are found by whose they are, and sorted.
+//! 3. When they are over is a range of the index in that order. In other orders it is looked at in
 //!    their indexes, too, unless it leaves so few tokens that sorting these is quicker.
-//! 3. How many there are is kept by triggers for each owner, actor, and pair of them, and so is in
+//! 4. How many there are is kept by triggers for each owner, actor, and pair of them, and so is in
 //!    which span of time they are over. Only within a span are they counted one by one.
-//! 4. What a rule covers is neither in the pages nor in the total. Usually it is nothing, which is
+//! 5. What a rule covers is neither in the pages nor in the total. Usually it is nothing, which is
 //!    found by one look-up for each rule; else it is collected once.
 //!
 //! Only a query with other conditions is counted one by one.
@@ -50,10 +53,9 @@ pub(super) async fn list(
         // Skipping all there is would find nothing.
         return Ok(TokenPage { tokens: Vec::new(), total });
     }
-    let way = if query.sort == TokenSort::ExpiresAt || selection.ends == Span::ALL {
-        Way::InOrder
-    } else {
-        Way::of(query, total, number(connection, kept(selection.whose, Span::ALL)).await?)
+    let way = match Way::only(query, &selection) {
+        Some(way) => way,
+        None => Way::of(query, total, number(connection, kept(selection.whose, Span::ALL)).await?),
     };
     let mut page = page(query, &selection, way, covered > 0);
     let rows = page.build().fetch_all(connection).await.map_err(unavailable)?;
@@ -62,16 +64,30 @@ pub(super) async fn list(
     Ok(TokenPage { tokens, total })
 }
 
-/// How to come by a page of tokens that are over in some span, in an order that is another one.
+/// How to come by a page of tokens that are over in some span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     /// Read all in their order until there are enough that are over then.
     InOrder,
     /// Find all that are over then, and sort them.
-    ByEnd,
+    Sorted,
 }
 
 impl Way {
+    /// The way if there is but one.
+    fn only(query: &TokenQuery, selection: &Selection<'_>) -> Option<Self> {
+        match query.sort {
+            TokenSort::ExpiresAt => Some(Self::InOrder),
+            // No index has this order.
+            TokenSort::Name | TokenSort::LastUsedAt if selection.whose != Whose::Anybodys => {
+                Some(Self::Sorted)
+            }
+            TokenSort::CreatedAt | TokenSort::Name | TokenSort::LastUsedAt => {
+                (selection.ends == Span::ALL).then_some(Self::InOrder)
+            }
+        }
+    }
+
     /// The shorter one to a page of `total` tokens among `all`.
     fn of(query: &TokenQuery, total: u64, all: u64) -> Self {
         let wanted = u64::from(query.start).saturating_add(query.count.into()).min(total);
@@ -80,7 +96,7 @@ impl Way {
         // What sorting one costs, beside reading one in an index: the time of its last use is not in
         // the index by which it is found, and so is looked up in the table.
         let sorting = if query.sort == TokenSort::LastUsedAt { 12 } else { 3 };
-        if u128::from(total) * sorting < read { Self::ByEnd } else { Self::InOrder }
+        if u128::from(total) * sorting < read { Self::Sorted } else { Self::InOrder }
     }
 }
 
@@ -122,11 +138,11 @@ fn key(query: &TokenQuery, way: Way) -> &'static str {
     match (query.sort, way) {
         (TokenSort::ExpiresAt, _) => "ends_at",
         (TokenSort::CreatedAt, Way::InOrder) => "created_at",
-        (TokenSort::CreatedAt, Way::ByEnd) => "+created_at",
+        (TokenSort::CreatedAt, Way::Sorted) => "+created_at",
         (TokenSort::Name, Way::InOrder) => "name",
-        (TokenSort::Name, Way::ByEnd) => "+name",
+        (TokenSort::Name, Way::Sorted) => "+name",
         (TokenSort::LastUsedAt, Way::InOrder) => "last_used_at",
-        (TokenSort::LastUsedAt, Way::ByEnd) => "+last_used_at",
+        (TokenSort::LastUsedAt, Way::Sorted) => "+last_used_at",
     }
 }
 
@@ -181,7 +197,7 @@ fn push_conditions(
     with_rules: bool,
 ) {
     // With a sign it is looked at, and not looked for.
-    let is_range = way == Way::ByEnd || query.sort == TokenSort::ExpiresAt;
+    let is_range = way == Way::Sorted || query.sort == TokenSort::ExpiresAt;
     push_ends(sql, if is_range { "ends_at" } else { "+ends_at" }, selection.ends);
     push_rest(sql, selection, with_rules);
 }
@@ -262,6 +278,11 @@ mod tests {
         [query.clone().ascending(sort), query.clone().descending(sort)]
     }
 
+    fn ways(query: &TokenQuery) -> Vec<Way> {
+        let only = Way::only(query, &Selection::of(query));
+        only.map_or_else(|| vec![Way::InOrder, Way::Sorted], |way| vec![way])
+    }
+
     async fn page_plan(query: &TokenQuery, way: Way, with_rules: bool) -> Vec<String> {
         plan(page(query, &Selection::of(query), way, with_rules).sql().as_str()).await
     }
@@ -270,11 +291,12 @@ mod tests {
     async fn plans(query: &TokenQuery) -> Vec<Vec<String>> {
         let selection = Selection::of(query);
         let mut plans = Vec::new();
+        for way in ways(query) {
+            for with_rules in [false, true] {
+                plans.push(page_plan(query, way, with_rules).await);
+            }
+        }
         for sql in [
-            page(query, &selection, Way::InOrder, false),
-            page(query, &selection, Way::InOrder, true),
-            page(query, &selection, Way::ByEnd, false),
-            page(query, &selection, Way::ByEnd, true),
             count(&selection, false),
             count(&selection, true),
             kept(selection.whose, selection.ends),
@@ -308,19 +330,59 @@ mod tests {
         }
     }
 
+    /// Whether a plan has all that it sorts sorted.
+    fn sorts(plan: &[String]) -> bool {
+        plan.iter().any(|step| step.contains("TEMP B-TREE"))
+    }
+
+    /// How a plan comes by the tokens that it reads in some order.
+    fn reads(plan: &[String]) -> Vec<&str> {
+        let reads = |step: &&str| step.contains(" tokens USING ") && !step.contains("PRIMARY KEY");
+        plan.iter().map(String::as_str).filter(reads).collect()
+    }
+
     #[tokio::test]
-    async fn no_order_needs_sorting() {
+    async fn by_name_and_last_use_the_tokens_of_somebody_are_sorted_and_all_else_is_in_order() {
         for query in of_some() {
-            for sort in SORTS {
+            for (sort, has_index) in [
+                (TokenSort::ExpiresAt, true),
+                (TokenSort::CreatedAt, true),
+                (TokenSort::Name, query.filters.is_empty()),
+                (TokenSort::LastUsedAt, query.filters.is_empty()),
+            ] {
                 for query in sorted(&query, sort) {
                     for filters in by_end().into_iter().chain([Vec::new()]) {
                         let query = with(&query, &filters);
+                        let ways = ways(&query);
+                        assert_eq!(ways.contains(&Way::InOrder), has_index, "{query:?}");
+                        let way = if has_index { Way::InOrder } else { Way::Sorted };
                         for with_rules in [false, true] {
-                            let plan = page_plan(&query, Way::InOrder, with_rules).await;
-                            let sorts = plan.iter().any(|step| step.contains("TEMP B-TREE"));
-                            assert!(!sorts, "{query:?} {plan:#?}");
+                            let plan = page_plan(&query, way, with_rules).await;
+                            assert_eq!(sorts(&plan), !has_index, "{query:?} {plan:#?}");
                             let is_read = |step: &String| step.contains(" INDEX tokens_by_");
                             assert!(plan.iter().any(is_read), "{query:?} {plan:#?}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_sorted_are_the_tokens_of_one_alone() {
+        for filter in of_alice() {
+            let query = TokenQuery::default().filter(filter);
+            for sort in [TokenSort::Name, TokenSort::LastUsedAt] {
+                for query in sorted(&query, sort) {
+                    for filters in by_end().into_iter().chain([Vec::new()]) {
+                        let query = with(&query, &filters);
+                        let plan = page_plan(&query, Way::Sorted, false).await;
+                        let reads = reads(&plan);
+                        assert_eq!(reads.len(), parts(Selection::of(&query).whose).len());
+                        for step in reads {
+                            let of_one = ["(owner=?", "(actor=?"];
+                            assert!(step.starts_with("SEARCH tokens USING "), "{plan:#?}");
+                            assert!(of_one.iter().any(|one| step.contains(one)), "{plan:#?}");
                         }
                     }
                 }
@@ -335,20 +397,20 @@ mod tests {
                 let query = with(&query, &filters);
                 for (sort, way) in [
                     (TokenSort::ExpiresAt, Way::InOrder),
-                    (TokenSort::CreatedAt, Way::ByEnd),
-                    (TokenSort::Name, Way::ByEnd),
-                    (TokenSort::LastUsedAt, Way::ByEnd),
+                    (TokenSort::CreatedAt, Way::Sorted),
+                    (TokenSort::Name, Way::Sorted),
+                    (TokenSort::LastUsedAt, Way::Sorted),
                 ] {
                     for query in sorted(&query, sort) {
                         let plan = page_plan(&query, way, false).await;
-                        let of_tokens = |step: &&String| step.contains(" tokens USING INDEX ");
-                        for step in plan.iter().filter(of_tokens) {
+                        let reads = reads(&plan);
+                        assert!(!reads.is_empty(), "{plan:#?}");
+                        for step in reads {
                             assert!(
                                 step.contains("ends_at<?") || step.contains("ends_at>?"),
                                 "{step}"
                             );
                         }
-                        assert!(plan.iter().any(|step| of_tokens(&step)), "{plan:#?}");
                     }
                 }
             }
@@ -359,7 +421,7 @@ mod tests {
     async fn a_list_of_both_is_two_lists_that_are_merged() {
         let [.., both] = of_alice();
         for (sort, behind) in
-            SORTS.into_iter().zip(["", "_and_created_at", "_and_name", "_and_last_used_at"])
+            [TokenSort::ExpiresAt, TokenSort::CreatedAt].into_iter().zip(["", "_and_created_at"])
         {
             for query in sorted(&TokenQuery::default().filter(both.clone()), sort) {
                 let plan = page_plan(&query, Way::InOrder, false).await;
@@ -417,10 +479,10 @@ mod tests {
             (0, 1_000_000, 1_000_000, Way::InOrder),
             (19_980, 1_000_000, 1_000_000, Way::InOrder),
             (0, 10_000, 1_000_000, Way::InOrder),
-            (0, 1_000, 1_000_000, Way::ByEnd),
-            (0, 1, 1_000_000, Way::ByEnd),
-            (19_980, 30_000, 1_000_000, Way::ByEnd),
-            (19_980, 51_000, 1_000_000, Way::ByEnd),
+            (0, 1_000, 1_000_000, Way::Sorted),
+            (0, 1, 1_000_000, Way::Sorted),
+            (19_980, 30_000, 1_000_000, Way::Sorted),
+            (19_980, 51_000, 1_000_000, Way::Sorted),
             (0, 10, 20, Way::InOrder),
             (0, 0, 0, Way::InOrder),
         ] {
@@ -428,6 +490,6 @@ mod tests {
         }
         let by_use = page(19_980).ascending(TokenSort::LastUsedAt);
         assert_eq!(Way::of(&by_use, 51_000, 1_000_000), Way::InOrder);
-        assert_eq!(Way::of(&by_use, 30_000, 1_000_000), Way::ByEnd);
+        assert_eq!(Way::of(&by_use, 30_000, 1_000_000), Way::Sorted);
     }
 }

@@ -264,16 +264,20 @@ async fn sweep_tokens(
     now: Timestamp,
     retention: &Retention,
 ) -> Result<u64, sqlx::Error> {
-    let expired = sqlx::query(SWEEP_EXPIRED)
-        .bind(now.saturating_sub(retention.expired).as_millis())
-        .execute(&mut *connection)
-        .await?;
+    let mut deleted = 0;
+    for sql in [SWEEP_EXPIRED, SWEEP_EXPIRED_SESSIONS] {
+        let expired = sqlx::query(sql)
+            .bind(now.saturating_sub(retention.expired).as_millis())
+            .execute(&mut *connection)
+            .await?;
+        deleted += expired.rows_affected();
+    }
     let revoked = sqlx::query(SWEEP_REVOKED)
         .bind(now.as_millis())
         .bind(now.saturating_sub(retention.revoked).as_millis())
         .execute(&mut *connection)
         .await?;
-    Ok(expired.rows_affected() + revoked.rows_affected())
+    Ok(deleted + revoked.rows_affected())
 }
 
 /// Deletes what a sweep saw long enough ago, but for the newest of it, where readers may stand.
@@ -298,8 +302,11 @@ const RULES: &str = "SELECT * FROM revocation_rules
     WHERE scope = 'all' AND subject = '' OR scope = 'key' AND subject = ?
         OR scope = 'actor' AND subject = ? OR scope = 'owner' AND subject = ?";
 
+// As the indexes say it, which are one for sessions and another for all else.
 const SWEEP_EXPIRED: &str = "DELETE FROM tokens
-    WHERE revoked_at IS NULL AND coalesce(valid_until, expires_at) <= ?";
+    WHERE revoked_at IS NULL AND token_type IS NOT 'SESSION' AND ends_at <= ?";
+const SWEEP_EXPIRED_SESSIONS: &str = "DELETE FROM tokens
+    WHERE revoked_at IS NULL AND token_type = 'SESSION' AND ends_at <= ?";
 
 // By `expires_at` and not the earlier `valid_until`: an import of an older record must not bring it
 // back.
@@ -339,9 +346,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_sweep_looks_only_at_what_is_over() {
-        for sql in [SWEEP_EXPIRED, SWEEP_REVOKED] {
+        for (sql, index) in [
+            (SWEEP_EXPIRED, "tokens_by_end_of_all (ends_at<?)"),
+            (SWEEP_EXPIRED_SESSIONS, "sessions_by_end (ends_at<?)"),
+        ] {
             let plan = plan(sql).await;
-            assert!(!plan.iter().any(|step| step.starts_with("SCAN tokens")), "{plan:?}");
+            assert!(plan[0].starts_with("SEARCH tokens USING "), "{plan:?}");
+            assert!(plan[0].ends_with(index), "{plan:?}");
         }
+        let plan = plan(SWEEP_REVOKED).await;
+        assert!(!plan.iter().any(|step| step.starts_with("SCAN tokens")), "{plan:?}");
     }
 }

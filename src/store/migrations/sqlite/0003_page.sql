@@ -5,6 +5,7 @@
 ALTER TABLE tokens ADD COLUMN ends_at ANY
     GENERATED ALWAYS AS (ifnull(coalesce(valid_until, expires_at), 9e999)) VIRTUAL;
 
+DROP INDEX tokens_by_end;
 DROP INDEX tokens_by_expiry;
 DROP INDEX tokens_by_owner;
 DROP INDEX tokens_by_actor;
@@ -17,7 +18,10 @@ DROP INDEX tokens_by_key_and_created_at;
 -- What is listed is neither revoked nor a session, and the indexes for lists have nothing else. Each
 -- has its order with the id behind it, so that it can be read from either end. Behind that is what
 -- the end of a token is made of, so that what is passed over is passed over in the index: SQLite does
--- not take `ends_at` itself from there. The first ones also have what is sorted by if few are left.
+-- not take `ends_at` itself from there. The first ones also have what is sorted by where no index has
+-- the order, or where few are left. Each one has its price with each new token, so there are no more.
+
+-- Also what a sweep asks for.
 CREATE INDEX tokens_by_end_of_all ON tokens (ends_at, id, expires_at, valid_until, name, created_at)
     WHERE revoked_at IS NULL AND token_type IS NOT 'SESSION';
 CREATE INDEX tokens_by_owner
@@ -46,30 +50,17 @@ CREATE INDEX tokens_by_actor_for_others_and_created_at
 CREATE INDEX tokens_by_key_and_created_at ON tokens (key_id, created_at, expires_at, valid_until)
     WHERE revoked_at IS NULL AND token_type IS NOT 'SESSION' AND key_id IS NOT NULL;
 
+-- Only of all. Those of somebody are sorted, which takes little of a few thousand.
 CREATE INDEX tokens_by_name ON tokens (name, id, expires_at, valid_until)
     WHERE revoked_at IS NULL AND token_type IS NOT 'SESSION';
-CREATE INDEX tokens_by_owner_and_name ON tokens (owner, name, id, expires_at, valid_until)
-    WHERE revoked_at IS NULL AND token_type IS NOT 'SESSION';
-CREATE INDEX tokens_by_actor_and_name ON tokens (actor, name, id, expires_at, valid_until)
-    WHERE revoked_at IS NULL AND token_type IS NOT 'SESSION';
-CREATE INDEX tokens_by_actor_for_others_and_name
-    ON tokens (actor, name, id, expires_at, valid_until)
-    WHERE revoked_at IS NULL AND token_type IS NOT 'SESSION' AND actor <> owner;
-
+-- The one that is written at each noted use.
 CREATE INDEX tokens_by_last_used_at ON tokens (last_used_at, id, expires_at, valid_until)
     WHERE revoked_at IS NULL AND token_type IS NOT 'SESSION';
-CREATE INDEX tokens_by_owner_and_last_used_at
-    ON tokens (owner, last_used_at, id, expires_at, valid_until)
-    WHERE revoked_at IS NULL AND token_type IS NOT 'SESSION';
-CREATE INDEX tokens_by_actor_and_last_used_at
-    ON tokens (actor, last_used_at, id, expires_at, valid_until)
-    WHERE revoked_at IS NULL AND token_type IS NOT 'SESSION';
-CREATE INDEX tokens_by_actor_for_others_and_last_used_at
-    ON tokens (actor, last_used_at, id, expires_at, valid_until)
-    WHERE revoked_at IS NULL AND token_type IS NOT 'SESSION' AND actor <> owner;
 
--- Sessions are found by their id, and by whom they act as.
+-- Sessions are found by their id, and by whom they act as; by a sweep when they are over.
 CREATE INDEX sessions_by_actor ON tokens (actor, created_at, id)
+    WHERE revoked_at IS NULL AND token_type = 'SESSION';
+CREATE INDEX sessions_by_end ON tokens (ends_at)
     WHERE revoked_at IS NULL AND token_type = 'SESSION';
 
 DROP TRIGGER tokens_counted_in;
