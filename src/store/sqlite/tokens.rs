@@ -1,8 +1,9 @@
 //! Tokens and revocation rules.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Instant};
 
 use sqlx::SqliteConnection;
+use tokio::time::sleep;
 
 use super::{
     SqliteStore,
@@ -195,9 +196,17 @@ impl TokenStore for SqliteStore {
             // First: what was made with a token must not come back when that is forgotten.
             self.settle_all().await?;
             self.mark_covered().await?;
+            let expired = now.saturating_sub(retention.expired);
+            let revoked = now.saturating_sub(retention.revoked);
+            let mut deleted = 0;
+            for (over, times) in [
+                (&EXPIRED, [expired, expired]),
+                (&EXPIRED_SESSIONS, [expired, expired]),
+                (&REVOKED, [now, revoked]),
+            ] {
+                deleted += self.delete(over, times).await?;
+            }
             let mut write = self.write().await?;
-            let deleted = sweep_tokens(write.connection(), now, retention).await;
-            let deleted = deleted.map_err(unavailable)?;
             sweep_changes(write.connection(), now, retention).await.map_err(unavailable)?;
             write.commit().await?;
             Ok(deleted)
@@ -211,7 +220,64 @@ impl SqliteStore {
     async fn settle_committed(&self, ids: BTreeSet<TokenId>) {
         let _ = self.settle(&ids).await;
     }
+
+    /// Deletes what is over by these times, in transactions so small that other writers get their
+    /// turn: after a long time it can be very much.
+    async fn delete(&self, over: &Over, times: [Timestamp; 2]) -> Result<u64, StoreError> {
+        let [first, second] = times.map(Timestamp::as_millis);
+        let found: Vec<i64> = sqlx::query_scalar(over.find)
+            .bind(first)
+            .bind(second)
+            .fetch_all(&self.shared.readers)
+            .await
+            .map_err(unavailable)?;
+        let mut deleted = 0;
+        for batch in found.chunks(revoke::BATCH) {
+            let begun = Instant::now();
+            let mut write = self.write().await?;
+            let done = sqlx::query(over.delete)
+                .bind(first)
+                .bind(second)
+                .bind(serde_json::json!(batch).to_string())
+                .execute(write.connection())
+                .await
+                .map_err(unavailable)?;
+            write.commit().await?;
+            deleted += done.rows_affected();
+            // As in `mark`.
+            sleep(begun.elapsed()).await;
+        }
+        Ok(deleted)
+    }
 }
+
+/// How to find what is over, and how to delete those of it that are in a list of row numbers. What
+/// was changed in between, such as revoked, is not deleted.
+struct Over {
+    find: &'static str,
+    delete: &'static str,
+}
+
+macro_rules! over {
+    ($condition:literal) => {
+        Over {
+            find: concat!("SELECT rowid FROM tokens WHERE ", $condition),
+            delete: concat!(
+                "DELETE FROM tokens WHERE rowid IN (SELECT value FROM json_each(?3)) AND ",
+                $condition
+            ),
+        }
+    };
+}
+
+// As the indexes say it, which are one for sessions and another for all else.
+const EXPIRED: Over = over!("revoked_at IS NULL AND token_type IS NOT 'SESSION' AND ends_at <= ?1");
+const EXPIRED_SESSIONS: Over =
+    over!("revoked_at IS NULL AND token_type = 'SESSION' AND ends_at <= ?1");
+
+// By `expires_at` and not the earlier `valid_until`: an import of an older record must not bring it
+// back.
+const REVOKED: Over = over!("revoked_at IS NOT NULL AND (expires_at <= ?1 OR revoked_at <= ?2)");
 
 /// A token that was added.
 #[derive(Debug, PartialEq, Eq)]
@@ -259,27 +325,6 @@ async fn insert(
     Ok(added.map(|is_parent| if is_parent { Added::ParentOfSome } else { Added::Childless }))
 }
 
-async fn sweep_tokens(
-    connection: &mut SqliteConnection,
-    now: Timestamp,
-    retention: &Retention,
-) -> Result<u64, sqlx::Error> {
-    let mut deleted = 0;
-    for sql in [SWEEP_EXPIRED, SWEEP_EXPIRED_SESSIONS] {
-        let expired = sqlx::query(sql)
-            .bind(now.saturating_sub(retention.expired).as_millis())
-            .execute(&mut *connection)
-            .await?;
-        deleted += expired.rows_affected();
-    }
-    let revoked = sqlx::query(SWEEP_REVOKED)
-        .bind(now.as_millis())
-        .bind(now.saturating_sub(retention.revoked).as_millis())
-        .execute(&mut *connection)
-        .await?;
-    Ok(deleted + revoked.rows_affected())
-}
-
 /// Deletes what a sweep saw long enough ago, but for the newest of it, where readers may stand.
 async fn sweep_changes(
     connection: &mut SqliteConnection,
@@ -301,17 +346,6 @@ async fn sweep_changes(
 const RULES: &str = "SELECT * FROM revocation_rules
     WHERE scope = 'all' AND subject = '' OR scope = 'key' AND subject = ?
         OR scope = 'actor' AND subject = ? OR scope = 'owner' AND subject = ?";
-
-// As the indexes say it, which are one for sessions and another for all else.
-const SWEEP_EXPIRED: &str = "DELETE FROM tokens
-    WHERE revoked_at IS NULL AND token_type IS NOT 'SESSION' AND ends_at <= ?";
-const SWEEP_EXPIRED_SESSIONS: &str = "DELETE FROM tokens
-    WHERE revoked_at IS NULL AND token_type = 'SESSION' AND ends_at <= ?";
-
-// By `expires_at` and not the earlier `valid_until`: an import of an older record must not bring it
-// back.
-const SWEEP_REVOKED: &str = "DELETE FROM tokens
-    WHERE revoked_at IS NOT NULL AND (expires_at <= ? OR revoked_at <= ?)";
 
 macro_rules! insert_into_tokens {
     ($on_conflict:literal) => {
@@ -346,15 +380,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_sweep_looks_only_at_what_is_over() {
-        for (sql, index) in [
-            (SWEEP_EXPIRED, "tokens_by_end_of_all (ends_at<?)"),
-            (SWEEP_EXPIRED_SESSIONS, "sessions_by_end (ends_at<?)"),
+        for (over, index) in [
+            (&EXPIRED, "tokens_by_end_of_all (ends_at<?)"),
+            (&EXPIRED_SESSIONS, "sessions_by_end (ends_at<?)"),
+            (&REVOKED, "tokens_by_revoked_at (revoked_at>?)"),
         ] {
-            let plan = plan(sql).await;
-            assert!(plan[0].starts_with("SEARCH tokens USING "), "{plan:?}");
-            assert!(plan[0].ends_with(index), "{plan:?}");
+            let found = plan(over.find).await;
+            assert!(found[0].contains(" tokens USING ") && found[0].ends_with(index), "{found:?}");
+            let deleted = plan(over.delete).await;
+            assert_eq!(deleted[0], "SEARCH tokens USING INTEGER PRIMARY KEY (rowid=?)");
         }
-        let plan = plan(SWEEP_REVOKED).await;
-        assert!(!plan.iter().any(|step| step.starts_with("SCAN tokens")), "{plan:?}");
     }
 }
