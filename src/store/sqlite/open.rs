@@ -135,7 +135,15 @@ pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), Sto
     }
     let is_applied = |version| applied.iter().any(|applied| applied.version == version);
     for migration in MIGRATOR.iter().filter(|migration| !is_applied(migration.version)) {
+        let (version, begun) = (migration.version, Instant::now());
+        // In a new file it takes no time.
+        if !applied.is_empty() {
+            tracing::info!(version, "bringing the database up to date, for as long as it takes");
+        }
         transaction.apply(TABLE, migration).await.map_err(StoreError::unavailable)?;
+        if !applied.is_empty() {
+            tracing::info!(version, took = ?begun.elapsed(), "the database has this migration");
+        }
     }
     transaction.commit().await.map_err(unavailable)
 }

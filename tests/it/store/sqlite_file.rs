@@ -12,8 +12,8 @@ use tower_pat::{
     feed::{Change, ChangeFeed},
     policy::{PolicyRecord, PolicySource, PolicyStore},
     store::SqliteStore,
-    token::{KeyId, LastUse, RevocationRule, RuleScope},
-    token_service::{RuleSubject, TokenFilter, TokenLookup, TokenQuery, TokenStore},
+    token::{KeyId, LastUse, RevocationRule, RuleScope, TokenId},
+    token_service::{Retention, RuleSubject, TokenFilter, TokenLookup, TokenQuery, TokenStore},
 };
 
 use super::{at, group, id, read, record, role, user};
@@ -182,10 +182,12 @@ async fn a_file_of_the_first_version_is_brought_up_to_date() {
     Migrator::new(migrations).await.unwrap().run(&mut old).await.unwrap();
     old.close().await.unwrap();
     let insert = "INSERT INTO tokens (
-                id, name, actor, owner, created_at, expires_at, token_type, revoked_at, revoked_by
+                id, name, actor, owner, created_at, expires_at, token_type, revoked_at, revoked_by,
+                valid_until
             )
             SELECT CAST(printf('%032d', column1) AS BLOB), 'old', 'urn:li:corpuser:' || column2,
-                'urn:li:corpuser:' || column3, 100000, column4, column5, column6, column7
+                'urn:li:corpuser:' || column3, 100000, column4, column5, column6, column7,
+                iif(column1 = 1, 20000000, NULL)
             FROM (VALUES
                 (1, 'alice', 'alice', 90000000, NULL, NULL, NULL),
                 (2, 'service', 'alice', 10000000, 'PERSONAL', NULL, NULL),
@@ -210,9 +212,22 @@ async fn a_file_of_the_first_version_is_brought_up_to_date() {
         let query = TokenQuery::default().filter(filter);
         let page = store.list(&query).await.unwrap();
         assert_eq!((page.tokens.len() as u64, page.total), (total, total));
-        let page = store.list(&query.filter(TokenFilter::over(at(50_000)))).await.unwrap();
+        let query = query.filter(TokenFilter::over(at(15_000)));
+        let page = store.list(&query).await.unwrap();
         assert_eq!((page.tokens.len() as u64, page.total), (over, over));
     }
+    // The triggers go on from there.
+    let third = TokenId::from_bytes(*b"00000000000000000000000000000003");
+    let totals = async || {
+        let all = TokenQuery::default();
+        let over = all.clone().filter(TokenFilter::over(at(50_000)));
+        (store.list(&all).await.unwrap().total, store.list(&over).await.unwrap().total)
+    };
+    assert_eq!(totals().await, (3, 2));
+    assert!(store.revoke(&third, &user("bob"), at(200)).await.unwrap());
+    assert_eq!(totals().await, (2, 2));
+    assert!(store.sweep(at(20_000 + 86_400 * 30), &Retention::default()).await.unwrap() >= 2);
+    assert_eq!(totals().await, (0, 0));
 }
 
 #[tokio::test]
