@@ -41,7 +41,8 @@ pub(super) fn prepare(
 
     match passed {
         Passed::Header => {
-            if let Some(value) = authorization {
+            if let Some(mut value) = authorization {
+                value.set_sensitive(true);
                 headers.insert(header::AUTHORIZATION, value);
             }
         }
@@ -148,6 +149,18 @@ const DROPPED: &[&str] = &[
     "x-email",
     "x-groups",
     "x-roles",
+    "oidc-*",
+    "x-oidc-*",
+    "shib-*",
+    "x-shib-*",
+    "mellon-*",
+    "sm-*",
+    "iv-*",
+    "x-appengine-*",
+    "x-endpoint-api-userinfo",
+    "x-apigateway-api-userinfo",
+    "x-jwt-*",
+    "x-envoy-*",
     "x-original-*",
     "x-rewrite-url",
 ];
@@ -198,6 +211,17 @@ mod tests {
         is(&prepared(&twice, Passed::Cookie("s")), &[]);
         let twice = [("cookie", "s=1"), ("cookie", "s=1")];
         is(&prepared(&twice, Passed::Cookie("s")), &[]);
+    }
+
+    #[test]
+    fn a_credential_that_is_passed_on_is_sensitive() {
+        for (passed, name) in
+            [(Passed::Header, header::AUTHORIZATION), (Passed::Cookie("session"), header::COOKIE)]
+        {
+            let mut headers = headers(BOTH);
+            prepare(&mut headers, passed, HeaderValue::from_static(""), None);
+            assert!(headers[&name].is_sensitive(), "{name}");
+        }
     }
 
     #[test]
