@@ -7,8 +7,9 @@
 //! 1. Nobody is there: 401 if nothing was presented, 500 if no layer is in front. A path that is
 //!    excluded from the layer is passed on for nobody.
 //! 2. `/api/gms/x` becomes `/x` and `/api/v2/graphql` becomes `/api/graphql`; all else stays as it
-//!    is, byte for byte. A path with a segment `.` or `..`, also an encoded one, is refused, so that
-//!    nobody behind this can read it as another one ([`Paths`]).
+//!    is, byte for byte. A path with a segment `.` or `..` is refused, also one that is there only once
+//!    the path is decoded (`%2e%2e`, `a%2F..%2Fb`), so that nobody behind this can read it as another
+//!    one ([`Paths`]). So is a path that is longer than 65,534 bytes with what comes before it.
 //! 3. What was judged is passed on, and nothing beside it: the `Authorization` header of a token and
 //!    then no cookie, or the cookie of a session and then no other one, or nothing.
 //! 4. Whatever else says who somebody is ([list](#what-is-not-passed-on)) is dropped.
@@ -48,6 +49,11 @@
 //! Its frontend passes on every request that has an `Authorization` header, without looking at it, and
 //! prefers the token of a session cookie to that header. Here a header is judged, and a cookie beside
 //! one is refused (by the `SessionAuthenticator` of the feature `session`).
+//!
+//! With authentication disabled in the layer
+//! ([`AuthenticateLayer::dangerous_disabled`](crate::AuthenticateLayer::dangerous_disabled)) every
+//! request is passed on in the name of that actor, where DataHub's frontend still asks for a session.
+//! With an optional one, who presents nothing is refused here all the same.
 //!
 //! # What is not passed on
 //!

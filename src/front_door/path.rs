@@ -34,7 +34,9 @@ impl Paths {
         if !path.starts_with('/') {
             return Err(PathError::NotAPath);
         }
-        if path.split(['/', '\\']).any(is_dots) {
+        // Also as a server reads it that decodes before it splits.
+        let decoded: Vec<u8> = percent_decode_str(path).collect();
+        if decoded.split(|byte| matches!(byte, b'/' | b'\\')).any(is_dots) {
             return Err(PathError::Dots);
         }
         let rest = match self {
@@ -56,14 +58,10 @@ impl Paths {
     }
 }
 
-/// Whether a segment is `.` or `..`, in whatever spelling. Servlet containers take what stands behind
-/// a semicolon for parameters, and the rest for the segment.
-fn is_dots(segment: &str) -> bool {
-    if !segment.starts_with(['.', '%']) {
-        return false;
-    }
-    let decoded: Vec<u8> = percent_decode_str(segment).take(3).collect();
-    matches!(decoded.as_slice(), b"." | b".." | [b'.', b';', ..] | b"..;")
+/// Whether a decoded segment is `.` or `..`. Servlet containers take what stands behind a semicolon for
+/// parameters, and the rest for the segment.
+fn is_dots(segment: &[u8]) -> bool {
+    matches!(segment, b"." | b".." | [b'.', b';', ..] | [b'.', b'.', b';', ..])
 }
 
 const GMS: &str = "/api/gms";
@@ -119,7 +117,7 @@ mod tests {
             "//config",
             "/a//b/",
             "/a%2Fb%2f",
-            "/a%2F..%2Fb",
+            "/a%2F..b%2Fc",
             "/%252e%252e/a",
             "/urn:li:tag:..",
             "/...",
@@ -154,6 +152,13 @@ mod tests {
             "/api/gms/..;a=b/x",
             "/api/gms/.;/x",
             "/api/gms/%2e%2e%3b/x",
+            "/api/gms/..%2fhealth",
+            "/api/gms/%2e%2e%2fhealth",
+            "/api/gms/..%5chealth",
+            "/x/a%2f..%2f..%2fb",
+            "/api/gms/a%2F..%2Fb",
+            "/api/gms/a%2F.",
+            "/api/gms/a%5C%2E%2E%3Bx",
             "/api/gms/..\\x",
             "/api/gms/a\\..",
         ] {

@@ -146,7 +146,13 @@ impl FrontDoor {
             let detail = "this method is not passed on";
             return Err(Rejection::new(RejectionCode::MethodNotAllowed, detail));
         }
-        parts.uri = self.paths.of(&parts.uri).map_err(refuse_path)?.into();
+        let path = self.paths.of(&parts.uri).map_err(refuse_path)?;
+        // The proxy takes for granted that both together are a path.
+        if self.proxy.target().len().saturating_add(path.as_str().len()) > MAX_TARGET {
+            let detail = "the target of the request is too long to be passed on";
+            return Err(Rejection::new(RejectionCode::BadRequest, detail));
+        }
+        parts.uri = path.into();
         let address = parts.extensions.get::<ClientAddress>().map(|address| address.0);
         headers::prepare(&mut parts.headers, passed, actor, address);
         // Nothing that this service knows of the request goes any further.
@@ -246,9 +252,12 @@ const TIME_LIMIT: Duration = Duration::from_secs(120);
 /// How long a connection may take to be made.
 const CONNECT_TIME_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long a connection that nobody uses is kept. Shorter than the time for which servers keep them,
-/// so that few requests meet one that is being closed.
-const IDLE: Duration = Duration::from_secs(30);
+/// How long a connection that nobody uses is kept. Shorter than the time for which servers keep them
+/// (Jetty 30 s), so that few requests meet one that is being closed.
+const IDLE: Duration = Duration::from_secs(20);
+
+/// How many bytes the URL of the service and path and query may have together: what `http` takes.
+const MAX_TARGET: usize = u16::MAX as usize - 1;
 
 #[cfg(test)]
 mod tests {

@@ -16,7 +16,7 @@ use http_body_util::{BodyExt, StreamBody};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::mpsc,
 };
 use tower::{Layer, Service, ServiceExt};
@@ -227,6 +227,18 @@ async fn the_cookie_of_a_session_is_passed_on_and_no_other() {
 }
 
 #[tokio::test]
+async fn with_authentication_disabled_everybody_is_that_actor() {
+    let world = World::new().await;
+    let door = FrontDoor::new(&behind().await).unwrap().session_cookie("session");
+    let layer = world.layer().dangerous_disabled(user("alice"));
+    let lines = [("authorization", "Bearer a.b.c"), ("cookie", "session=a.b.c")];
+    for request in [get_it("/api/gms/x"), with(get_it("/api/gms/x"), &lines)] {
+        let answer = answer(&layer, &door, request).await;
+        assert_eq!(headers(&answer), [pair("x-datahub-actor", "urn:li:corpuser:alice")]);
+    }
+}
+
+#[tokio::test]
 async fn a_header_that_is_not_good_gets_nowhere() {
     let world = World::new().await;
     let door = FrontDoor::new(&behind().await).unwrap();
@@ -282,7 +294,7 @@ async fn paths_reach_the_service_as_they_were_judged() {
         ("/api/graphql", "/api/graphql"),
         ("/openapi/v3/entity/tag?count=1", "/openapi/v3/entity/tag?count=1"),
         ("/api/gms//config", "//config"),
-        ("/api/gms/a%2F..%2Fb//c", "/a%2F..%2Fb//c"),
+        ("/api/gms/a%2F..b//c", "/a%2F..b//c"),
         ("/api/gms", "/"),
     ] {
         assert_eq!(sent(&door, get_it(path)).await.json()["target"], target, "{path}");
@@ -389,4 +401,153 @@ async fn a_body_that_breaks_off_does_not_look_whole() {
     let answer = door.oneshot(request).await.unwrap();
     assert_eq!(answer.status(), 200);
     assert!(answer.into_body().collect().await.is_err());
+}
+
+/// The names in the table of what is not passed on, each in several spellings.
+fn claims() -> Vec<String> {
+    let names: Vec<String> = include_str!("../../src/front_door/not_passed_on.md")
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .filter_map(|line| line.split('|').nth(1))
+        .flat_map(|names| names.split('`').skip(1).step_by(2))
+        .map(|name| name.replace('*', "User"))
+        .filter(|name| name != "Connection")
+        .collect();
+    assert!(names.len() > 40, "{names:?}");
+    names.iter().flat_map(|name| [name.clone(), name.to_uppercase().replace('-', "_")]).collect()
+}
+
+#[tokio::test]
+async fn nobody_is_somebody_else_behind_it_by_a_header() {
+    let world = World::new().await;
+    let authenticator = Authenticator::builder(world.config.clone(), world.store.clone())
+        .clock(world.clock.clone())
+        .chain_before(Arc::new(FromCookie))
+        .build()
+        .await
+        .unwrap();
+    let layer = AuthenticateLayer::new(authenticator).exclude(["/api/gms/config"]);
+    let door = FrontDoor::new(&behind().await).unwrap().session_cookie("session");
+    let request = MintRequest::new(
+        TokenType::Session,
+        user("alice"),
+        AccessTokenDuration::OneHour.lifetime(),
+    );
+    let session = world.tokens.mint(request).await.unwrap();
+    let session = format!("session={}", session.token.expose());
+    let bearer = format!("Bearer {}", world.mint().await.token.expose());
+    let alice = "urn:li:corpuser:alice";
+    for (path, credential, actor) in [
+        ("/api/gms/x", Some(("authorization", bearer.as_str())), alice),
+        ("/api/gms/x", Some(("cookie", session.as_str())), alice),
+        ("/api/gms/config", None, ""),
+    ] {
+        let mut lines: Vec<(String, String)> = Vec::new();
+        for name in claims() {
+            // Twice, since a server may take the first or the last, and named as of the connection.
+            lines.push((name.clone(), "urn:li:corpuser:root".to_owned()));
+            lines.push((name.clone(), "urn:li:corpuser:root".to_owned()));
+            lines.push(("connection".to_owned(), name));
+        }
+        let mut lines: Vec<_> = lines.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        lines.extend(credential);
+        let answer = answer(&layer, &door, with(get_it(path), &lines)).await;
+        assert_eq!(answer.status, 200, "{path} {}", answer.body);
+        let mut expected = vec![pair("x-datahub-actor", actor)];
+        expected.extend(credential.map(|(name, value)| pair(name, value)));
+        expected.sort();
+        assert_eq!(headers(&answer), expected, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_path_that_is_too_long_with_what_comes_before_it_is_refused() {
+    let url = format!("{}/{}", behind().await, "base".repeat(40));
+    let door = FrontDoor::new(&url).unwrap();
+    for (length, is_refused) in [(65_000, false), (65_400, true), (65_520, true)] {
+        let answer = sent(&door, get_it(&format!("/openapi/{}", "a".repeat(length)))).await;
+        assert_eq!(answer.body.contains("too long to be passed on"), is_refused, "{length}");
+        if is_refused {
+            assert_eq!((answer.status, answer.code().as_str()), (400, "bad_request"));
+        }
+    }
+}
+
+/// What a front door that listens answers to these bytes.
+async fn spoken(address: &str, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn what_comes_over_a_socket_is_passed_on_as_it_was_judged() {
+    let world = World::new().await;
+    let door = FrontDoor::new(&behind().await).unwrap();
+    let app = Router::new().fallback_service(door).layer(world.layer());
+    let url = serve(app).await;
+    let address = url.strip_prefix("http://").unwrap();
+    let token = world.mint().await.token;
+    let head = format!("Authorization: Bearer {}\r\nConnection: close\r\n", token.expose());
+    let said = async |request: String| {
+        let answer = spoken(address, &request).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 200") || answer.starts_with("HTTP/1.0 200"),
+            "{answer}"
+        );
+        let begin = answer.find("{\"").unwrap();
+        let end = answer.rfind('}').unwrap();
+        serde_json::from_str::<Value>(&answer[begin..=end]).unwrap()
+    };
+    let names = |said: &Value| -> Vec<String> {
+        let headers: Vec<(String, String)> =
+            serde_json::from_value(said["headers"].clone()).unwrap();
+        headers.into_iter().map(|(name, _)| name).collect()
+    };
+
+    // Of the absolute form, only the path counts.
+    let it = said(format!(
+        "GET http://elsewhere:1/api/gms/x?y HTTP/1.1\r\nHost: elsewhere:1\r\n{head}\r\n"
+    ));
+    assert_eq!(it.await["target"], "/x?y");
+    let it = said(format!("GET /api/gms/x HTTP/1.0\r\n{head}\r\n")).await;
+    assert_eq!(it["target"], "/x");
+    // Trailers are nobody's headers.
+    let it = said(format!(
+        "POST /api/gms/x HTTP/1.1\r\nHost: a\r\n{head}Transfer-Encoding: chunked\r\nTrailer: \
+         X-DataHub-Actor\r\n\r\n2\r\nab\r\n0\r\nX-DataHub-Actor: root\r\n\r\n"
+    ))
+    .await;
+    assert_eq!(it["body"], "ab");
+    assert!(!it.to_string().contains("root"), "{it}");
+    // No tunnel comes of it.
+    let it = said(format!(
+        "GET /api/gms/x HTTP/1.1\r\nHost: a\r\n{}Upgrade: websocket\r\nSec-WebSocket-Version: \
+         13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+        head.replace("close", "close, upgrade")
+    ))
+    .await;
+    assert!(!names(&it).iter().any(|name| name == "upgrade" || name == "connection"), "{it}");
+
+    // Two lengths, of which somebody could believe the other: one request and never two.
+    for lengths in [
+        "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n",
+        "Content-Length: 3\r\nContent-Length: 4\r\n",
+    ] {
+        let request = format!(
+            "POST /api/gms/x HTTP/1.1\r\nHost: a\r\n{}{lengths}\r\n0\r\n\r\nGET /api/gms/second \
+             HTTP/1.1\r\nHost: a\r\n\r\n",
+            head.replace("Connection: close\r\n", "")
+        );
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(!answer.contains("second"), "{answer}");
+        assert!(!answer.contains("\"content-length\",\"3\""), "{answer}");
+    }
 }
