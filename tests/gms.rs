@@ -429,6 +429,33 @@ async fn a_start_that_died_is_followed_by_a_first_start() -> TestResult {
     Ok(())
 }
 
+#[tokio::test]
+async fn what_was_over_for_long_is_deleted() -> TestResult {
+    let folder = TempDir::new()?;
+    Gms::start(folder.path(), &[]).await?.stop().await?;
+    let mut connection = sqlite(&folder.path().join("tower-pat.db")).await?;
+    sqlx::query(
+        "INSERT INTO tokens (id, name, owner, actor, created_at, expires_at, token_type)
+             VALUES (randomblob(32), 'old', 'urn:li:corpuser:datahub', 'urn:li:corpuser:datahub',
+                 1, 2, 'SESSION')",
+    )
+    .execute(&mut connection)
+    .await?;
+    let gms = Gms::start(folder.path(), &[]).await?;
+    let mut left = 1;
+    for _ in 0..1_000 {
+        let count = sqlx::query_scalar("SELECT count(*) FROM tokens WHERE name = 'old'");
+        left = count.fetch_one(&mut connection).await?;
+        if left == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(left, 0);
+    gms.stop().await?;
+    Ok(())
+}
+
 async fn sqlite(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
     let options = SqliteConnectOptions::new().filename(path);
     SqliteConnection::connect_with(&options).await
@@ -488,10 +515,10 @@ async fn what_is_unsafe_or_impossible_is_refused_in_one_line() -> TestResult {
     let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
     let address = taken.local_addr()?.to_string();
     let error = refused(&mut listening_on(&address, &data).await).await?;
-    assert!(error.contains(&address), "{error}");
+    assert!(error.contains(&address) && error.contains("--listen"), "{error}");
     let mut front = with_front_door(&address, &data).await;
     let error = refused(front.args(["--listen", "127.0.0.1:0"])).await?;
-    assert!(error.contains(&address), "{error}");
+    assert!(error.contains(&address) && error.contains("--front-door"), "{error}");
     assert!(!data.exists());
 
     let file = folder.path().join("file");
@@ -543,6 +570,7 @@ async fn help_names_all_flags() -> TestResult {
         "--listen",
         "--front-door",
         "--public-url",
+        "--trusted-proxy",
         "--allow-remote",
         "--new-token",
         "--new-password",

@@ -1,12 +1,15 @@
 //! What people and programs meet on port 9002, as in DataHub: the page on which tokens are made,
 //! log-in, and behind them the metadata service, by way of a front door that judges who comes in.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::{
     Router,
     extract::{ConnectInfo, Request},
-    http::header::{AUTHORIZATION, COOKIE},
+    http::{
+        HeaderMap,
+        header::{AUTHORIZATION, COOKIE},
+    },
     response::Redirect,
     routing::get,
 };
@@ -23,11 +26,12 @@ use tower_pat::{
 
 use crate::routes;
 
-/// The front door of the metadata service at `gms`.
+/// The front door of the metadata service at `gms`, maybe behind a proxy at the address `proxy`.
 pub(crate) fn app(
     sessions: &Sessions,
     authenticator: &Authenticator,
     gms: &str,
+    proxy: Option<IpAddr>,
 ) -> Result<Router, FrontDoorError> {
     let door = FrontDoor::new(gms)?.session_cookie(sessions.cookie_name());
     let page = SettingsService::new()
@@ -60,17 +64,27 @@ pub(crate) fn app(
         .merge(guarded)
         .layer(routes::trace())
         .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION, COOKIE]));
-    Ok(Router::new().fallback_service(MapRequestLayer::new(with_address).layer(app)))
+    let prepare = move |request| with_address(request, proxy);
+    Ok(Router::new().fallback_service(MapRequestLayer::new(prepare).layer(app)))
 }
 
-/// Says where a request comes from: from whom this machine is connected with, and from nothing that
-/// the request says.
-pub(crate) fn with_address(mut request: Request) -> Request {
+/// Says where a request comes from: from whom this machine is connected with. If that is `proxy`, from
+/// whom the proxy says it is connected with, and else from nothing that the request says.
+pub(crate) fn with_address(mut request: Request, proxy: Option<IpAddr>) -> Request {
     if let Some(ConnectInfo(address)) = request.extensions().get::<ConnectInfo<SocketAddr>>() {
-        let address = ClientAddress(address.ip());
-        request.extensions_mut().insert(address);
+        let mut address = address.ip().to_canonical();
+        if proxy.is_some_and(|proxy| proxy.to_canonical() == address) {
+            address = forwarded_for(request.headers()).unwrap_or(address);
+        }
+        request.extensions_mut().insert(ClientAddress(address));
     }
     request
+}
+
+/// What the nearest proxy has put behind whatever others say.
+fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
+    let last = headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
+    last.rsplit(',').next()?.trim().parse().ok()
 }
 
 /// Where the page is.

@@ -42,6 +42,7 @@ mod routes;
 mod search;
 mod series_filter;
 mod service;
+mod sweep;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -91,11 +92,19 @@ struct Args {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9002")]
     front_door: FrontDoorAddress,
     /// Where people find the front door; by default http://localhost and its port. With https, which
-    /// a proxy in front has to speak, the cookies of sessions are for https alone.
+    /// a proxy in front has to speak, the cookies of sessions are for https alone. Log-in from other
+    /// machines needs it. Give --trusted-proxy, too, or everybody comes from the proxy's address, and
+    /// wrong passwords from anywhere keep everybody out for a while.
     #[arg(long, value_name = "URL")]
     public_url: Option<PublicUrl>,
+    /// The IP address from which a proxy connects with the front door. Who comes from there comes
+    /// from the last address in X-Forwarded-For, which the proxy must add; nobody else may connect
+    /// from there.
+    #[arg(long, value_name = "IP")]
+    trusted_proxy: Option<IpAddr>,
     /// Allow --listen and --front-door with addresses that other machines can reach. Tokens and
-    /// passwords then cross the network in plain text, unless a proxy in front speaks TLS.
+    /// passwords then cross the network in plain text, unless a proxy in front speaks TLS. Browsers on
+    /// other machines log in only with a --public-url that begins with https.
     #[arg(long)]
     allow_remote: bool,
     /// Show a new token of the root user, good for 90 days, and make that user active again if it is
@@ -103,7 +112,7 @@ struct Args {
     #[arg(long)]
     new_token: bool,
     /// Give this user a new password, such as "datahub", and show it. Ends the user's sessions. Can
-    /// be given several times.
+    /// be given several times. The service starts with it, so end one that runs there first.
     #[arg(long, value_name = "USER")]
     new_password: Vec<String>,
 }
@@ -139,9 +148,16 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: &Args) -> Result<(), Box<dyn Error>> {
-    let gms = listen(args.listen, args).await?;
+    let gms = listen(args.listen, args, "--listen takes another address").await?;
     let front = match args.front_door.0 {
-        Some(address) => Some(listen(address, args).await?),
+        Some(address) => {
+            if !is_loopback(address) && args.public_url.is_none() {
+                tracing::warn!(
+                    "nobody can log in from other machines without a --public-url with https"
+                );
+            }
+            Some(listen(address, args, "--front-door takes another address, or none").await?)
+        }
         None => None,
     };
     let gms_address = gms.local_addr()?;
@@ -174,7 +190,8 @@ async fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         .build()
         .await?;
     let app = routes::app(service.clone(), authenticator.clone(), access);
-    let front_app = front::app(&sessions, &authenticator, &reachable(gms_address))?;
+    let front_app =
+        front::app(&sessions, &authenticator, &reachable(gms_address), args.trusted_proxy)?;
     // From here on, so that nobody is killed who has heard that this listens.
     let stop = stop()?;
     if let Some(url) = &urls.front {
@@ -192,6 +209,7 @@ async fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         served = async { tokio::try_join!(serve_gms, serve_front) } => {
             served?;
         }
+        never = sweep::now_and_then(&service.store) => match never {},
         // Who does not finish is not waited for.
         () = async { asked(stop.clone()).await; tokio::time::sleep(PATIENCE).await } => {}
     }
@@ -203,15 +221,23 @@ async fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn listen(address: SocketAddr, args: &Args) -> Result<TcpListener, Box<dyn Error>> {
-    if !address.ip().to_canonical().is_loopback() && !args.allow_remote {
+async fn listen(
+    address: SocketAddr,
+    args: &Args,
+    way_out: &str,
+) -> Result<TcpListener, Box<dyn Error>> {
+    if !is_loopback(address) && !args.allow_remote {
         return Err(format!(
             "{address} can be reached from other machines; if that is meant, add --allow-remote"
         )
         .into());
     }
     let listening = TcpListener::bind(address).await;
-    Ok(listening.map_err(|error| format!("cannot listen on {address}: {error}"))?)
+    Ok(listening.map_err(|error| format!("cannot listen on {address}: {error}; {way_out}"))?)
+}
+
+fn is_loopback(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
 }
 
 async fn serve(listener: TcpListener, app: Router, stop: watch::Receiver<bool>) -> io::Result<()> {

@@ -87,7 +87,7 @@ pub(crate) fn app(
         .layer(trace())
         .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION, COOKIE]));
     // In front of the layer, so that it judges the path that is served.
-    let prepare = |request| front::with_address(one_slash(request));
+    let prepare = |request| front::with_address(one_slash(request), None);
     Router::new().fallback_service(MapRequestLayer::new(prepare).layer(routes))
 }
 

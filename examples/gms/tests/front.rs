@@ -25,7 +25,7 @@ impl Front {
         let url = format!("http://{}", listener.local_addr()?);
         let behind = gms.app.clone();
         tokio::spawn(async move { axum::serve(listener, behind).await });
-        let app = front::app(&gms.sessions, &gms.authenticator, &url)?;
+        let app = front::app(&gms.sessions, &gms.authenticator, &url, None)?;
         Ok(Self { gms, app })
     }
 
@@ -256,12 +256,40 @@ async fn where_somebody_comes_from_is_known_by_the_connection_alone() -> TestRes
         Request::get("/").header("x-forwarded-for", "192.0.2.1").body(Body::empty())?;
     let address: std::net::SocketAddr = "198.51.100.7:1".parse()?;
     request.extensions_mut().insert(axum::extract::ConnectInfo(address));
-    let request = front::with_address(request);
+    let request = front::with_address(request, None);
     let known = request.extensions().get::<ClientAddress>();
     assert_eq!(known, Some(&ClientAddress(address.ip())));
     let headers: &HeaderMap = request.headers();
-    let request = front::with_address(Request::get("/").body(Body::empty())?);
+    let request = front::with_address(Request::get("/").body(Body::empty())?, None);
     assert_eq!(request.extensions().get::<ClientAddress>(), None);
     assert_eq!(headers["x-forwarded-for"], "192.0.2.1");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_proxy_says_where_somebody_comes_from_if_it_is_trusted() -> TestResult {
+    let proxy: IpAddr = "198.51.100.7".parse()?;
+    for (peer, forwarded, known) in [
+        ("198.51.100.7:1", vec!["192.0.2.1"], "192.0.2.1"),
+        // As a listener for both versions of IP has it.
+        ("[::ffff:198.51.100.7]:1", vec!["2001:db8::1"], "2001:db8::1"),
+        // What stands before the last has come from outside.
+        ("198.51.100.7:1", vec!["203.0.113.1, 192.0.2.1"], "192.0.2.1"),
+        ("198.51.100.7:1", vec!["203.0.113.1", "192.0.2.1"], "192.0.2.1"),
+        ("198.51.100.7:1", vec![], "198.51.100.7"),
+        ("198.51.100.7:1", vec!["192.0.2.1, unknown"], "198.51.100.7"),
+        ("203.0.113.9:1", vec!["192.0.2.1"], "203.0.113.9"),
+    ] {
+        let mut request = Request::get("/");
+        for value in &forwarded {
+            request = request.header("x-forwarded-for", *value);
+        }
+        let mut request = request.body(Body::empty())?;
+        let peer: std::net::SocketAddr = peer.parse()?;
+        request.extensions_mut().insert(axum::extract::ConnectInfo(peer));
+        let request = front::with_address(request, Some(proxy));
+        let address = ClientAddress(known.parse()?);
+        assert_eq!(request.extensions().get(), Some(&address), "{peer} {forwarded:?}");
+    }
     Ok(())
 }
