@@ -437,17 +437,24 @@ async fn nobody_is_somebody_else_behind_it_by_a_header() {
     let session = format!("session={}", session.token.expose());
     let bearer = format!("Bearer {}", world.mint().await.token.expose());
     let alice = "urn:li:corpuser:alice";
-    for (path, credential, actor) in [
-        ("/api/gms/x", Some(("authorization", bearer.as_str())), alice),
-        ("/api/gms/x", Some(("cookie", session.as_str())), alice),
-        ("/api/gms/config", None, ""),
+    let bearer = Some(("authorization", bearer.as_str()));
+    let session = Some(("cookie", session.as_str()));
+    for (path, credential, actor, is_named) in [
+        ("/api/gms/x", bearer, alice, false),
+        ("/api/gms/x", bearer, alice, true),
+        ("/api/gms/x", session, alice, false),
+        ("/api/gms/x", session, alice, true),
+        ("/api/gms/config", None, "", false),
+        ("/api/gms/config", None, "", true),
     ] {
         let mut lines: Vec<(String, String)> = Vec::new();
         for name in claims() {
-            // Twice, since a server may take the first or the last, and named as of the connection.
+            // Twice, since a server may take the first or the last.
             lines.push((name.clone(), "urn:li:corpuser:root".to_owned()));
             lines.push((name.clone(), "urn:li:corpuser:root".to_owned()));
-            lines.push(("connection".to_owned(), name));
+            if is_named {
+                lines.push(("connection".to_owned(), name));
+            }
         }
         let mut lines: Vec<_> = lines.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         lines.extend(credential);
