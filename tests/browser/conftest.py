@@ -11,7 +11,7 @@ from browser import Browser
 from example import Example, Person
 from page import Page
 
-pytest_plugins = ["outcome"]
+pytest_plugins = ["result_line"]
 
 
 @pytest.fixture(scope="session")

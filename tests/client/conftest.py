@@ -12,7 +12,7 @@ from commands import Result, environment, run_forked
 from refused import NEW_TABLE, RUN, SECONDS, TABLE, TAG, Command
 from service import Service
 
-pytest_plugins = ["outcome"]
+pytest_plugins = ["result_line"]
 
 
 @pytest.fixture(scope="module")
