@@ -19,8 +19,9 @@ def _example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
     """One example for all, on free ports, that ends with the suite."""
     example = Example(Path(os.environ["GMS"]), tmp_path_factory.mktemp("example"))
     yield example
-    log = example.log()
     example.stop()
+    # To its end: what is said while it ends, too.
+    log = example.log()
     for person in example.people.values():
         assert person.password not in log, "a password is in the log"
 
