@@ -128,6 +128,21 @@ class Example(Service):
             )
             assert changed.rowcount == 1, f"{changed.rowcount} tokens are called {name}"
 
+    def set_expiry(self, name: str, ms: int) -> None:
+        """Lets a token expire at a time, which no lifetime that can be chosen would give it."""
+        with closing(sqlite3.connect(self.data / "tower-pat.db", timeout=30)) as database, database:
+            changed = database.execute(
+                "UPDATE tokens SET expires_at = ?1, valid_until = ?1"
+                " WHERE name = ?2 AND revoked_at IS NULL",
+                (ms, name),
+            )
+            assert changed.rowcount == 1, f"{changed.rowcount} tokens are called {name}"
+
+    def end_session(self, cookie: str) -> None:
+        """Logs out what has this cookie, as another tab would."""
+        status, _, text = self.post("/logOut", b"", {"Cookie": cookie})
+        assert status == 204, (status, text)
+
     def post(
         self, path: str, body: Any, headers: dict[str, str] | None = None
     ) -> tuple[int, Any, bytes]:
@@ -136,6 +151,10 @@ class Example(Service):
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         all_headers = {"Content-Type": "application/json"} | (headers or {})
         return _open(urllib.request.Request(self.front + path, data, all_headers, method="POST"))
+
+    def get(self, path: str) -> tuple[int, Any, bytes]:
+        """Status, headers and body of what the front door gives to everybody."""
+        return _open(urllib.request.Request(self.front + path))
 
     def ask(self, url: str, token: str) -> tuple[int, bytes]:
         """Status and body of what a url says to a token."""

@@ -4,7 +4,8 @@ from typing import Any
 
 from page import Page
 
-# Stands between the page and the network: the next request whose body holds a text fails in a way.
+# Stands between the page and the network: the next request whose path or body holds a text fails in
+# a way.
 SCRIPT = """
 (() => {
     const real = window.fetch;
@@ -12,7 +13,7 @@ SCRIPT = """
     window.faults = [];
     window.asked = [];
     window.fetch = async (resource, init) => {
-        const body = String(init?.body ?? '');
+        const body = `${resource} ${init?.body ?? ''}`;
         window.asked.push(body);
         const at = window.faults.findIndex(fault => body.includes(fault.text));
         if (at < 0) return real(resource, init);
@@ -21,9 +22,14 @@ SCRIPT = """
             await new Promise(release => { window.release = release; });
             return real(resource, init);
         }
-        if (fault.how === 'status') return new Response('', { status: fault.status });
+        if (fault.how === 'redirect') return real('/', { redirect: 'manual' });
+        if (fault.how === 'status') {
+            const { status, headers } = fault;
+            return new Response(fault.body, { status, headers });
+        }
         const answer = await real(resource, init);
         if (fault.how === 'lose') throw lost();
+        if (fault.how === 'replace') return new Response(fault.body, { status: answer.status });
         const text = (await answer.text()).replaceAll(fault.from, fault.to);
         return new Response(text, { status: answer.status, headers: answer.headers });
     };
@@ -57,9 +63,17 @@ class Faults:
         """The next such request arrives, and its answer does not."""
         self._add(text=text, how="lose")
 
-    def fail(self, text: str, status: int) -> None:
+    def fail(self, text: str, status: int, body: str = "", **headers: str) -> None:
         """The next such request is answered by something before the service."""
-        self._add(text=text, how="status", status=status)
+        self._add(text=text, how="status", status=status, body=body, headers=headers)
+
+    def replace(self, text: str, body: str) -> None:
+        """The next such request arrives, and another answer than the service's comes back."""
+        self._add(text=text, how="replace", body=body)
+
+    def redirect(self, text: str) -> None:
+        """The next such request is led to another address."""
+        self._add(text=text, how="redirect")
 
     def change(self, text: str, before: str, after: str) -> None:
         """The answer to the next such request says something else, each time that it is loaded."""

@@ -148,6 +148,25 @@ class Page:
         """All that the page holds anywhere: elements, what fields hold, and stored values."""
         return str(self.driver.execute_script(EVERYTHING))
 
+    def read(self, *roles: str) -> list[tuple[str, str]]:
+        """Role and name of each part that has one of these roles, as a screen reader gets them: in
+        the order of the page, and without what is kept from it."""
+        self.browser.cdp("Accessibility.enable")
+        nodes = self.browser.cdp("Accessibility.getFullAXTree")["nodes"]
+        by_id = {node["nodeId"]: node for node in nodes}
+        found = []
+        waiting = [node for node in nodes if "parentId" not in node]
+        while waiting:
+            node = waiting.pop()
+            if not node["ignored"] and node["role"]["value"] in roles:
+                found.append((node["role"]["value"], node.get("name", {}).get("value", "")))
+            waiting += [by_id[each] for each in reversed(node.get("childIds", [])) if each in by_id]
+        return found
+
+    def focused(self) -> str:
+        """The name of what has the focus."""
+        return str(self.driver.switch_to.active_element.accessible_name)
+
     def selected(self) -> str:
         """What is selected, in a field or elsewhere."""
         return str(self.driver.execute_script(SELECTED))
@@ -156,7 +175,7 @@ class Page:
         """Waits until a live region says something, and returns what it says."""
 
         def look() -> str | None:
-            said = str(self.driver.execute_script(SAID, role))
+            said = ISOLATES.sub("", str(self.driver.execute_script(SAID, role)))
             return said if re.search(pattern, said, re.IGNORECASE) else None
 
         return self.wait(look, f"role={role} says {pattern!r}")
@@ -326,6 +345,10 @@ class Page:
         assert wide <= window, f"the page is {wide} px wide in a window of {window} px"
 
 
+# What keeps a name from turning the text around it, and is not to be seen.
+ISOLATES = re.compile("[\u2066-\u2069]")
+
+
 def _fits(wanted: str | re.Pattern[str], name: str) -> bool:
     return name == wanted if isinstance(wanted, str) else bool(wanted.fullmatch(name))
 
@@ -368,7 +391,7 @@ return Object.fromEntries([...document.querySelectorAll('th[aria-sort]')]
 """
 SAID = """
 return [...document.querySelectorAll(`[role=${arguments[0]}]`)]
-    .filter(each => each.checkVisibility()).map(each => each.innerText).join('\\n');
+    .filter(each => each.checkVisibility()).map(each => each.innerText).filter(Boolean).join('\\n');
 """
 EVERYTHING = """
 return [
