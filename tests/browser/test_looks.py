@@ -90,6 +90,7 @@ def test_every_state(
 
 def test_motion_is_optional(page: Page, alice: Person) -> None:
     page.browser.media(prefers_reduced_motion="reduce")
+    faults = Faults(page)
     page.log_in(alice)
     page.press("Generate new token")
     page.dialog("Generate new token")
@@ -103,6 +104,14 @@ def test_motion_is_optional(page: Page, alice: Person) -> None:
         """
     )
     assert moving == []
+    # Nor what turns while something is under way, which is no element of its own.
+    faults.hold("mutation Create")
+    page.type("Name", "still")
+    page.press("Create")
+    page.wait(faults.is_held, "it is under way")
+    assert page.driver.execute_script("return document.getAnimations().length") == 0
+    faults.release()
+    page.made()
 
 
 def test_large_text_fits(page: Page, example: Example, alice: Person) -> None:
