@@ -1,6 +1,7 @@
 """Logging in and out, and what a session is good for."""
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,6 +10,7 @@ import pytest
 
 from browser import Browser
 from example import Example, Person
+from faults import Faults
 from page import PATH, Page
 
 WHO = {"query": "{ me { corpUser { username } } }"}
@@ -70,7 +72,7 @@ def test_a_wrong_password_is_said(page: Page, alice: Person, user: str) -> None:
     page.type("Password", "not the password")
     page.press("Log in")
     said = page.alerts("wrong")
-    assert said == "User name or password is wrong, or you may not log in."
+    assert said == "User name or password is wrong, or you are not allowed to log in."
     # The name is still there, and the next try works.
     assert page.field("User name").get_attribute("value") == user
     page.fill_log_in(alice)
@@ -89,8 +91,54 @@ def test_a_log_in_with_everything_in_it_is_refused(page: Page) -> None:
     page.type("User name", "urn:li:corpuser:" + "<b>\u202e" * 3000)
     page.type("Password", '"}\\' * 3000)
     page.press("Log in")
-    page.alerts("wrong|large|big|long")
+    # It is not the password that is wrong.
+    assert "wrong" not in page.alerts("large|big|long")
     assert page.field("User name").is_displayed()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers", "says"),
+    [
+        (404, {"message": "there is nothing here"}, {}, "There is nothing here."),
+        (429, {"message": "slower"}, {}, "too many attempts. Try again later"),
+        (429, {"message": "slower"}, {"Retry-After": "soon"}, "too many attempts"),
+        (429, {"message": "slower"}, {"Retry-After": "300"}, "Try again in 5 minutes"),
+        (503, {"message": "the store is away"}, {}, "The store is away"),
+    ],
+)
+def test_a_refusal_is_said_as_what_it_is(
+    page: Page,
+    alice: Person,
+    status: int,
+    body: dict[str, str],
+    headers: dict[str, str],
+    says: str,
+) -> None:
+    faults = Faults(page)
+    page.open()
+    faults.fail("/logIn", status, json.dumps(body), **headers)
+    page.fill_log_in(alice)
+    assert "wrong" not in page.alerts(re.escape(says))
+
+
+def test_a_double_click_logs_in_and_out_once(page: Page, example: Example, alice: Person) -> None:
+    faults = Faults(page)
+    page.open()
+    page.type("User name", alice.user)
+    page.type("Password", alice.password)
+    for name, path in (("Log in", "/logIn"), ("Log out", "/logOut")):
+        faults.hold(path)
+        button = page.button(name)
+        page.driver.execute_script("for (let i = 0; i < 5; i++) arguments[0].click()", button)
+        page.wait(faults.is_held, "the first is under way")
+        page.driver.execute_script("arguments[0].click()", button)
+        faults.release()
+        if name == "Log in":
+            page.loaded()
+        else:
+            page.field("User name")
+        assert faults.asked(path) == 1
+    assert page.driver.get_cookies() == []
 
 
 @pytest.mark.parametrize(
@@ -128,6 +176,66 @@ def test_too_many_attempts_are_said(page: Page, carol: Person) -> None:
     page.loaded()
 
 
+MUTATION = "mutation($i: CreateAccessTokenInput!) { createAccessToken(input: $i) { accessToken } }"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "same-site", "Origin": "http://localhost:1"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Origin": "http://localhost:1"},
+        {"Origin": "null"},
+    ],
+    ids=["same site", "other site", "other origin", "no origin"],
+)
+@pytest.mark.parametrize(
+    "path", ["/api/graphql", "/api/v2/graphql", "/api/gms/api/graphql", "/logOut"]
+)
+def test_what_another_origin_sends_is_refused(
+    example: Example, alice: Person, path: str, headers: dict[str, str]
+) -> None:
+    cookie = {"Cookie": log_in(example, alice)}
+    wanted = {"type": "PERSONAL", "actorUrn": alice.urn, "duration": "ONE_DAY", "name": "stolen"}
+    body = {"query": MUTATION, "variables": {"i": wanted}}
+    status, _, text = example.post(path, body, cookie | headers)
+    assert (status, json.loads(text)["code"]) == (403, "cross_origin"), text
+    assert example.names() == []
+    # The same is done for the page, so it is the origin that was refused.
+    own = {"Sec-Fetch-Site": "same-origin", "Origin": example.front}
+    assert example.post("/api/graphql", body, cookie | own)[0] == 200
+    assert example.names() == ["stolen"]
+
+
+def log_in(example: Example, person: Person) -> str:
+    """Logs somebody in who uses no browser, and returns the cookie."""
+    body = {"username": person.user, "password": person.password}
+    status, headers, text = example.post("/logIn", body)
+    assert status == 200, text
+    return str(headers["Set-Cookie"]).partition(";")[0]
+
+
+def test_the_page_is_served_with_what_protects_it(example: Example) -> None:
+    for path in (PATH, f"{PATH}/settings.js", f"{PATH}/settings.css"):
+        status, headers, text = example.get(path)
+        assert status == 200, text
+        policy = headers["Content-Security-Policy"]
+        rules = dict(each.strip().split(" ", 1) for each in policy.split(";"))
+        assert rules["default-src"] == "'none'"
+        for name in ("script-src", "style-src", "connect-src", "img-src"):
+            assert rules[name] == "'self'", name
+        for name in ("base-uri", "form-action", "frame-ancestors"):
+            assert rules[name] == "'none'", name
+        assert "unsafe" not in policy
+        assert rules["require-trusted-types-for"] == "'script'"
+        assert rules["trusted-types"] == "'none'"
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+        # A new version must not work with an old part, and nothing of a person is in any.
+        assert headers["Cache-Control"] == ("no-store" if path == PATH else "no-cache")
+
+
 class Elsewhere(BaseHTTPRequestHandler):
     """A page of another origin on the same host: its requests carry `SameSite` cookies, too."""
 
@@ -160,10 +268,7 @@ def test_another_origin_changes_nothing(
 ) -> None:
     page.log_in(alice)
     wanted = {"type": "PERSONAL", "actorUrn": alice.urn, "duration": "ONE_DAY", "name": "stolen"}
-    mutation = (
-        "mutation($i: CreateAccessTokenInput!) { createAccessToken(input: $i) { accessToken } }"
-    )
-    body = json.dumps({"query": mutation, "variables": {"i": wanted}})
+    body = json.dumps({"query": MUTATION, "variables": {"i": wanted}})
     page.driver.get(elsewhere)
     script = """
         const [url, body, type, done] = arguments;
