@@ -1,8 +1,11 @@
 """The list: searched, filtered, sorted and paged by the server."""
 
+import time
+
 import pytest
 
 from example import Example, Person
+from faults import Faults
 from page import Page
 
 MANY = 57
@@ -102,3 +105,85 @@ def test_sorting(
     page.lists("c", "a", "b")
     page.press("Created")
     page.lists("b", "a", "c")
+
+
+def test_sorting_by_the_last_use(page: Page, example: Example, alice: Person) -> None:
+    for name in ("never used", "used"):
+        token = example.make(alice, name)
+    assert example.ask(f"{example.url}/entities/{alice.urn}", token)[0] == 200
+    page.log_in(alice)
+    page.lists("used", "never used")
+
+    def noted() -> bool:
+        page.reload()
+        return page.row("used")["Last used"] != "Never"
+
+    page.wait(noted, "the use is noted", seconds=90)
+    page.press("Last used")
+    page.wait(lambda: page.sorted_by() == {"Last used": "descending"}, "the last use comes first")
+    page.lists("used", "never used")
+    page.press("Last used")
+    page.wait(lambda: page.sorted_by() == {"Last used": "ascending"}, "the last use comes last")
+    page.lists("never used", "used")
+
+
+MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
+# How long a token is good for, and how that is said: never more than there is. The half minute is
+# for what passes until the page says it.
+LEFT = (
+    (30, "in less than a minute"),
+    (31.5 * MINUTE, "in 31 minutes"),
+    (59.5 * MINUTE, "in 59 minutes"),
+    (HOUR + 30, "in 1 hour"),
+    (12.5 * HOUR, "in 12 hours"),
+    (23.9 * HOUR, "in 23 hours"),
+    (36 * HOUR, "in 1 day"),
+    (75.5 * DAY, "in 75 days"),
+    (89.9 * DAY, "in 89 days"),
+)
+LONG = (
+    (90.1 * DAY, "in 3 months"),
+    (183 * DAY, "in 6 months"),
+    (200 * DAY, "in 6 months"),
+    (300.1 * DAY, "in 10 months"),
+    (364.9 * DAY, "in 12 months"),
+    (365.1 * DAY, "in 1 year"),
+    (729 * DAY, "in 1 year"),
+    (731 * DAY, "in 2 years"),
+    (-31 * MINUTE, "31 minutes ago"),
+    (-36 * HOUR, "1 day ago"),
+)
+
+
+@pytest.mark.parametrize("distances", [LEFT, LONG], ids=["days", "years"])
+def test_no_more_time_is_left_than_it_says(
+    page: Page, example: Example, alice: Person, distances: tuple[tuple[float, str], ...]
+) -> None:
+    for at, _ in enumerate(distances):
+        example.make(alice, f"token {at}", duration="ONE_YEAR")
+    begun = time.time()
+    for at, (seconds, _) in enumerate(distances):
+        example.set_expiry(f"token {at}", int((begun + seconds) * 1000))
+    page.log_in(alice)
+    shown = {row["Name"]: row["Expires"].splitlines()[0] for row in page.rows()}
+    assert shown == {f"token {at}": words for at, (_, words) in enumerate(distances)}
+
+
+def test_a_failure_is_taken_back(page: Page, example: Example, alice: Person) -> None:
+    page.browser.before_load(
+        "const real = performance.now.bind(performance);"
+        "performance.now = () => real() + (window.later ?? 0)"
+    )
+    faults = Faults(page)
+    example.make(alice, "shown")
+    page.log_in(alice)
+    faults.fail("query Tokens", 503)
+    page.choose("Status", "Active")
+    page.alerts("what is shown may be old")
+    # Somebody comes back after a minute: a list comes that nobody has asked for.
+    example.make(alice, "newer")
+    page.driver.execute_script(
+        "window.later = 60_000; document.dispatchEvent(new Event('visibilitychange'))"
+    )
+    page.lists("newer", "shown")
+    assert "may be old" not in page.text()
