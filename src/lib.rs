@@ -145,6 +145,14 @@ pub use self::{
 };
 
 /// The README's example, compiled.
-#[cfg(all(doctest, feature = "axum", feature = "graphql", feature = "rest", feature = "sqlite"))]
+#[cfg(all(
+    doctest,
+    feature = "axum",
+    feature = "graphql",
+    feature = "rest",
+    feature = "session",
+    feature = "settings",
+    feature = "sqlite"
+))]
 #[doc = include_str!("../README.md")]
 struct Readme;
