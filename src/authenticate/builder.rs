@@ -80,6 +80,11 @@ impl AuthenticatorBuilder {
     /// Where it is noted when tokens were used, from which address and by which program. Default the
     /// store, and with [`builder_from_parts`](Authenticator::builder_from_parts) nowhere.
     ///
+    /// Of two authenticators that one request passes, such as at a front door and at the service
+    /// behind it, one should note it, or the second needs a
+    /// [`ClientAddress`](crate::authenticate::ClientAddress) from a header of the first: else the later
+    /// note says the address of the front door.
+    ///
     /// A use is noted at most once a minute per token, beside the requests and never on their way,
     /// about a second later. If the store fails, uses wait for it, 8,192 of them at most, and what
     /// is more is lost; no request is.

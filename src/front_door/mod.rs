@@ -67,6 +67,10 @@
 //!   there is `X-DataHub-Actor`, which only a service may believe that nobody else can reach.
 //! * An authenticator of one's own that takes a session's token from elsewhere than the cookie must
 //!   refuse requests that have an `Authorization` header besides, as the one for the cookie does.
+//! * The use of a token is noted by each authenticator that a request passes. With one of its own, the
+//!   service behind this notes it, too, from this machine's address, unless its server makes a
+//!   [`ClientAddress`](crate::authenticate::ClientAddress) of `X-Forwarded-For`, which it may believe
+//!   only if nobody else reaches it.
 //! * The connection behind this is plain HTTP: it has to stay on the machine, or in a network of which
 //!   one is sure.
 //! * Upgrades of connections, such as WebSockets, are not passed on: who is let in once would stay in.

@@ -65,7 +65,12 @@
 //!   back, or writes are refused as from another origin.
 //! * [`ClientAddress`](crate::authenticate::ClientAddress) is what attempts are limited by. Behind a
 //!   proxy it is the proxy's unless the server takes the client's from a header; it must do so only if
-//!   nobody but the proxy reaches it.
+//!   nobody but the proxy reaches it. With the proxy's own, the limits of an address are those of all
+//!   people together: a hundred failures of anybody make everybody wait.
+//! * Answers to a session are for one person. Shared caches keep no answer to a request with an
+//!   `Authorization` header (RFC 9111 section 3.5), and know nothing of a session in a cookie. The
+//!   services of this crate say `no-store`; handlers of your own have to say `Cache-Control: private`
+//!   or `no-store`, at least where a cache is in front.
 //! * Limits and the memory of them are those of a process. With several, there are several times as
 //!   many attempts.
 //! * Ports are not kept apart by cookies: two services on ports of one host have one cookie of this
