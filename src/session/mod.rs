@@ -71,6 +71,8 @@
 //!   `Authorization` header (RFC 9111 section 3.5), and know nothing of a session in a cookie. The
 //!   services of this crate say `no-store`; handlers of your own have to say `Cache-Control: private`
 //!   or `no-store`, at least where a cache is in front.
+//! * A session that is over stays in the store until it is
+//!   [swept](crate::token_service::TokenStore::sweep): do that now and then, such as every hour.
 //! * Limits and the memory of them are those of a process. With several, there are several times as
 //!   many attempts.
 //! * Ports are not kept apart by cookies: two services on ports of one host have one cookie of this
