@@ -163,8 +163,8 @@ impl Sessions {
     ///
     /// After ten failures for a user from an address there is one attempt a minute, and after a
     /// hundred from an address, whatever users they were for, one every six seconds. Eight from an
-    /// address are judged or wait at once. After sixty good ones for a user from an address there is
-    /// one every ten seconds. All addresses of an IPv6 /64 are one. What fails elsewhere
+    /// address are judged or wait at once. After two hundred good ones for a user from an address
+    /// there is one every ten seconds. All addresses of an IPv6 /64 are one. What fails elsewhere
     /// does not count, so that nobody can lock a user out.
     ///
     /// # Errors
