@@ -7,10 +7,15 @@ use std::{
 };
 
 use bytes::Bytes;
+#[cfg(any(feature = "graphql", feature = "rest", feature = "session"))]
+use http::StatusCode;
 use http::{HeaderValue, Response, header};
 use http_body::{Body, Frame, SizeHint};
 
-use crate::{gate::Refusals, rejection::Rejection};
+use crate::{
+    gate::Refusals,
+    rejection::{Rejection, RejectionCode},
+};
 
 /// The body of an answer that was made at once.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +46,34 @@ impl Body for AnswerBody {
         let length = self.0.as_ref().map_or(0, Bytes::len);
         SizeHint::with_exact(u64::try_from(length).unwrap_or(u64::MAX))
     }
+}
+
+/// The answer that is this JSON, or nothing, which nobody may keep.
+#[cfg(any(feature = "graphql", feature = "rest", feature = "session"))]
+pub(crate) fn json(status: StatusCode, json: Bytes) -> Response<AnswerBody> {
+    let is_empty = json.is_empty();
+    let mut response = Response::new(AnswerBody::new(json));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    if !is_empty {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// The answer that is `rejection`, which nobody may keep. One that is about the method says which
+/// there are.
+pub(crate) fn refuse_method(
+    refusals: &Refusals,
+    rejection: &Rejection,
+    methods: &'static str,
+) -> Response<AnswerBody> {
+    let mut response = refuse(refusals, rejection);
+    if rejection.code() == RejectionCode::MethodNotAllowed {
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));
+    }
+    response
 }
 
 /// The answer that is `rejection`, which nobody may keep.

@@ -12,7 +12,6 @@ use http_body_util::BodyExt;
 
 #[cfg(any(feature = "graphql", feature = "rest"))]
 pub(crate) use self::reader::BodyReader;
-pub(crate) use crate::answer::{AnswerBody, refuse};
 use crate::rejection::{Rejection, RejectionCode};
 
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;

@@ -9,7 +9,7 @@ use std::{
 
 use async_graphql::{ObjectType, Response as Executed, ServerError};
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, header, request::Parts};
+use http::{Method, Request, Response, StatusCode, request::Parts};
 use http_body::Body;
 use serde::Serialize;
 use tower_service::Service;
@@ -24,9 +24,10 @@ use super::{
 };
 use crate::{
     access::Access,
+    answer::{self, AnswerBody},
     authenticate::{Authentication, Authenticator},
     backend::BoxFuture,
-    body::{self, AnswerBody, BodyReader, BoxError},
+    body::{self, BodyReader, BoxError},
     gate::Refusals,
     rejection::{Rejection, RejectionBody, RejectionCode},
     require,
@@ -149,22 +150,8 @@ impl GraphqlService {
         B::Error: Into<BoxError>,
     {
         match self.try_answer(&parts, body).await {
-            Ok(json) => {
-                let mut response = Response::new(AnswerBody::new(json));
-                let headers = response.headers_mut();
-                let json = HeaderValue::from_static("application/json");
-                headers.insert(header::CONTENT_TYPE, json);
-                headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-                response
-            }
-            Err(rejection) => {
-                let mut response = body::refuse(&self.refusals, &rejection);
-                if rejection.code() == RejectionCode::MethodNotAllowed {
-                    let post = HeaderValue::from_static("POST");
-                    response.headers_mut().insert(header::ALLOW, post);
-                }
-                response
-            }
+            Ok(json) => answer::json(StatusCode::OK, json),
+            Err(rejection) => answer::refuse_method(&self.refusals, &rejection, "POST"),
         }
     }
 

@@ -22,9 +22,10 @@ use super::{
 use crate::{
     access::{Access, AccessError, Caller, RevokedByText},
     actor::Urn,
+    answer::{self, AnswerBody},
     authenticate::{Authentication, Authenticator},
     backend::BoxFuture,
-    body::{self, AnswerBody, BodyReader, BoxError},
+    body::{self, BodyReader, BoxError},
     gate::Refusals,
     rejection::Rejection,
     require,
@@ -101,13 +102,12 @@ impl RestService {
         };
         match self.handle(&route, &parts, body).await {
             Ok(response) => response,
-            Err(rejection) => {
-                let mut response = body::refuse(refusals, &rejection);
-                if let Err(NoRoute::Method(allow)) = route {
-                    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+            Err(rejection) => match route {
+                Err(NoRoute::Method(methods)) => {
+                    answer::refuse_method(refusals, &rejection, methods)
                 }
-                response
-            }
+                _ => answer::refuse(refusals, &rejection),
+            },
         }
     }
 
@@ -152,7 +152,7 @@ impl RestService {
                 let (form, caller) = self.form(parts, authentication, body).await?;
                 self.revoke_by_text(&caller, &form).await
             }
-            Ok(Route::Document) => Ok(answer(StatusCode::OK, self.document())),
+            Ok(Route::Document) => Ok(answer::json(StatusCode::OK, self.document())),
             Err(no_route) => Err(no_route.into()),
         }
     }
@@ -258,7 +258,7 @@ impl RestService {
         id: &TokenId,
     ) -> Result<Response<AnswerBody>, Rejection> {
         match self.access.revoke_token(caller, id).await {
-            Ok(()) => Ok(answer(StatusCode::NO_CONTENT, Bytes::new())),
+            Ok(()) => Ok(answer::json(StatusCode::NO_CONTENT, Bytes::new())),
             // A fault of the server in DataHub's GraphQL API, which this is not.
             Err(AccessError::NothingToRevoke) => Err(AccessError::TokenNotFound.into()),
             Err(error) => Err(error.into()),
@@ -283,13 +283,13 @@ impl RestService {
         match self.access.revoke_token_by_text(caller, &text).await? {
             // RFC 7009 section 2.2: what is not good is what was wanted.
             RevokedByText::Revoked | RevokedByText::NotActive => {
-                Ok(answer(StatusCode::OK, Bytes::new()))
+                Ok(answer::json(StatusCode::OK, Bytes::new()))
             }
             // Saying 200 to the one token that goes on working would be a lie.
             _ => {
                 let body = OAuthBody::with_error("unsupported_token_type");
                 let rejection = bad_request("this token is not stored, so it cannot be revoked");
-                Ok(body::refuse(&self.refusals.clone().body(body), &rejection))
+                Ok(answer::refuse(&self.refusals.clone().body(body), &rejection))
             }
         }
     }
@@ -326,19 +326,7 @@ fn not_understood(error: &serde_json::Error) -> Rejection {
 
 fn json_answer(status: StatusCode, value: &impl Serialize) -> Response<AnswerBody> {
     // Texts and numbers: there is nothing that could fail.
-    answer(status, serde_json::to_vec(value).unwrap_or_default().into())
-}
-
-fn answer(status: StatusCode, bytes: Bytes) -> Response<AnswerBody> {
-    let is_empty = bytes.is_empty();
-    let mut response = Response::new(AnswerBody::new(bytes));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    if !is_empty {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    }
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+    answer::json(status, serde_json::to_vec(value).unwrap_or_default().into())
 }
 
 /// The longest body, in bytes: a name, a description and a token are far below.

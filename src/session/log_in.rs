@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderValue, Method, Request, Response, header, request::Parts};
+use http::{Method, Request, Response, StatusCode, header, request::Parts};
 use http_body::Body;
 use serde::{Deserialize, Deserializer, Serialize};
 use tower_service::Service;
@@ -13,9 +13,10 @@ use zeroize::Zeroize;
 
 use super::{LogInError, Password, Session, Sessions, error::whole_seconds, origin};
 use crate::{
+    answer::{self, AnswerBody},
     authenticate::ClientAddress,
     backend::{BoxFuture, chain},
-    body::{self, AnswerBody, BoxError},
+    body::{self, BoxError},
     clock::Timestamp,
     gate::Refusals,
     rejection::{Rejection, RejectionBody, RejectionCode},
@@ -78,13 +79,10 @@ impl LogInService {
         match self.handle(&parts, body).await {
             Ok(session) => self.logged_in(&session),
             Err(Refused { rejection, retry_after }) => {
-                let mut response = body::refuse(&self.refusals, &rejection);
-                let headers = response.headers_mut();
-                if rejection.code() == RejectionCode::MethodNotAllowed {
-                    headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
-                }
+                let mut response = answer::refuse_method(&self.refusals, &rejection, "POST");
                 if let Some(retry_after) = retry_after {
-                    headers.insert(header::RETRY_AFTER, whole_seconds(retry_after).into());
+                    let seconds = whole_seconds(retry_after).into();
+                    response.headers_mut().insert(header::RETRY_AFTER, seconds);
                 }
                 response
             }
@@ -160,11 +158,8 @@ impl LogInService {
         };
         // Texts and a number: there is nothing that could fail.
         let json = serde_json::to_vec(&answer).unwrap_or_default();
-        let mut response = Response::new(AnswerBody::new(json.into()));
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(header::SET_COOKIE, self.sessions.cookie(session));
+        let mut response = answer::json(StatusCode::OK, json.into());
+        response.headers_mut().insert(header::SET_COOKIE, self.sessions.cookie(session));
         response
     }
 }

@@ -3,17 +3,18 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, header, request::Parts};
 use http_body::Body;
 use tower_service::Service;
 
 use super::{Sessions, log_in::check_post};
 use crate::{
+    answer::{self, AnswerBody},
     authenticate::AuthenticateError,
     backend::{BoxFuture, chain},
-    body::{self, AnswerBody},
     gate::Refusals,
-    rejection::{Rejection, RejectionBody, RejectionCode},
+    rejection::{Rejection, RejectionBody},
 };
 
 /// `POST /logOut`: ends the session in the cookie, for good and everywhere, and takes the cookie away.
@@ -56,21 +57,12 @@ impl LogOutService {
     async fn answer(self, parts: Parts) -> Response<AnswerBody> {
         match self.handle(&parts).await {
             Ok(()) => {
-                let mut response = Response::new(AnswerBody::default());
-                *response.status_mut() = StatusCode::NO_CONTENT;
-                let headers = response.headers_mut();
-                headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-                headers.insert(header::SET_COOKIE, self.sessions.removal_cookie());
+                let mut response = answer::json(StatusCode::NO_CONTENT, Bytes::new());
+                let removal = self.sessions.removal_cookie();
+                response.headers_mut().insert(header::SET_COOKIE, removal);
                 response
             }
-            Err(rejection) => {
-                let mut response = body::refuse(&self.refusals, &rejection);
-                if rejection.code() == RejectionCode::MethodNotAllowed {
-                    let post = HeaderValue::from_static("POST");
-                    response.headers_mut().insert(header::ALLOW, post);
-                }
-                response
-            }
+            Err(rejection) => answer::refuse_method(&self.refusals, &rejection, "POST"),
         }
     }
 

@@ -87,7 +87,7 @@ impl SettingsService {
                 }
             },
         }
-        .unwrap_or_else(|rejection| self.refuse(&rejection));
+        .unwrap_or_else(|rejection| answer::refuse_method(&self.refusals, &rejection, ALLOWED));
         for (name, value) in PROTECTION {
             response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
@@ -97,14 +97,6 @@ impl SettingsService {
     fn page(&self) -> Response<AnswerBody> {
         // Not kept: going back to it loads it anew, and shows nothing of a token.
         whole("text/html; charset=utf-8", "no-store", self.choices.page().into())
-    }
-
-    fn refuse(&self, rejection: &Rejection) -> Response<AnswerBody> {
-        let mut response = answer::refuse(&self.refusals, rejection);
-        if rejection.code() == RejectionCode::MethodNotAllowed {
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(ALLOWED));
-        }
-        response
     }
 }
 

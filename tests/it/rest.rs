@@ -507,6 +507,12 @@ async fn nothing_is_open() {
     let request = Request::get("/tokens").body(String::new()).unwrap();
     let answer = api.service.clone().oneshot(request).await.unwrap().into_answer().await;
     assert_eq!((answer.status, answer.code().as_str()), (500, "not_authenticated"));
+    // Not even which paths there are.
+    for path in ["/tokens", "/tokens/self", "/revoke", "/nothing"] {
+        let request = Request::put(path).body(String::new()).unwrap();
+        let answer = api.service.clone().oneshot(request).await.unwrap().into_answer().await;
+        assert_eq!((answer.status, answer.headers.get(header::ALLOW)), (500, None), "{path}");
+    }
 }
 
 /// Every operation of the document is answered, with a status that the document names; every other
