@@ -21,6 +21,9 @@ mod hyper;
 mod last_use;
 mod lineage;
 mod policy;
+#[cfg(feature = "postgres")]
+#[path = "../common/postgres.rs"]
+mod postgres;
 mod remember;
 mod require;
 #[cfg(feature = "rest")]
