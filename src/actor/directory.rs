@@ -20,6 +20,28 @@ pub trait Directory: fmt::Debug + Send + Sync + 'static {
         &'a self,
         urn: &'a Urn,
     ) -> BoxFuture<'a, Result<Option<ActorProfile>, StoreError>>;
+
+    /// What is known of these users, each as [`profile`](Self::profile) gives it, in the order of
+    /// `urns`. One may be there twice.
+    ///
+    /// What is remembered is judged anew by this, a few hundred users at a time, after changes may
+    /// have been missed. Unless a directory does better, each is looked up by itself.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the directory cannot answer for one of them.
+    fn profiles<'a>(
+        &'a self,
+        urns: &'a [Urn],
+    ) -> BoxFuture<'a, Result<Vec<Option<ActorProfile>>, StoreError>> {
+        Box::pin(async move {
+            let mut profiles = Vec::with_capacity(urns.len());
+            for urn in urns {
+                profiles.push(self.profile(urn).await?);
+            }
+            Ok(profiles)
+        })
+    }
 }
 
 /// So that a part chosen at run time, `Arc<dyn Directory>`, is one.
@@ -29,6 +51,13 @@ impl<T: Directory + ?Sized> Directory for Arc<T> {
         urn: &'a Urn,
     ) -> BoxFuture<'a, Result<Option<ActorProfile>, StoreError>> {
         (**self).profile(urn)
+    }
+
+    fn profiles<'a>(
+        &'a self,
+        urns: &'a [Urn],
+    ) -> BoxFuture<'a, Result<Vec<Option<ActorProfile>>, StoreError>> {
+        (**self).profiles(urns)
     }
 }
 

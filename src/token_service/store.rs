@@ -5,7 +5,7 @@ use crate::{
     actor::Urn,
     backend::{BoxFuture, StoreError},
     clock::Timestamp,
-    token::{KeyId, LastUse, RevocationRule, TokenId, TokenRecord},
+    token::{KeyId, LastUse, RevocationRule, RuleScope, TokenId, TokenRecord},
 };
 
 /// Where verifying looks a token up. Read only, so that a remote DataHub can be one.
@@ -36,6 +36,50 @@ pub trait TokenLookup: fmt::Debug + Send + Sync + 'static {
         &'a self,
         subject: RuleSubject<'a>,
     ) -> BoxFuture<'a, Result<Vec<RevocationRule>, StoreError>>;
+
+    /// The records with these ids, each as [`find`](Self::find) gives it, in the order of `ids`. An
+    /// id may be there twice.
+    ///
+    /// What is remembered is judged anew by this and the next method, a few hundred tokens at a
+    /// time, after changes may have been missed. Unless a store does better, each is looked up by
+    /// itself.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store cannot answer for one of them.
+    fn find_all<'a>(
+        &'a self,
+        ids: &'a [TokenId],
+    ) -> BoxFuture<'a, Result<Vec<Option<TokenRecord>>, StoreError>> {
+        Box::pin(async move {
+            let mut found = Vec::with_capacity(ids.len());
+            for id in ids {
+                found.push(self.find(id).await?);
+            }
+            Ok(found)
+        })
+    }
+
+    /// The revocation rules whose scope has any of `subjects`, in no particular order; one may be
+    /// there twice. See [`RuleSubject::is_in`] for telling whose they are.
+    ///
+    /// Unless a store does better, the rules for each are looked up by themselves.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store cannot answer for one of them.
+    fn rules_for_any<'a>(
+        &'a self,
+        subjects: &'a [RuleSubject<'a>],
+    ) -> BoxFuture<'a, Result<Vec<RevocationRule>, StoreError>> {
+        Box::pin(async move {
+            let mut rules = Vec::new();
+            for subject in subjects {
+                rules.extend(self.rules(*subject).await?);
+            }
+            Ok(rules)
+        })
+    }
 }
 
 /// So that a part chosen at run time, `Arc<dyn TokenLookup>`, is one.
@@ -52,6 +96,20 @@ impl<T: TokenLookup + ?Sized> TokenLookup for Arc<T> {
         subject: RuleSubject<'a>,
     ) -> BoxFuture<'a, Result<Vec<RevocationRule>, StoreError>> {
         (**self).rules(subject)
+    }
+
+    fn find_all<'a>(
+        &'a self,
+        ids: &'a [TokenId],
+    ) -> BoxFuture<'a, Result<Vec<Option<TokenRecord>>, StoreError>> {
+        (**self).find_all(ids)
+    }
+
+    fn rules_for_any<'a>(
+        &'a self,
+        subjects: &'a [RuleSubject<'a>],
+    ) -> BoxFuture<'a, Result<Vec<RevocationRule>, StoreError>> {
+        (**self).rules_for_any(subjects)
     }
 }
 
@@ -72,6 +130,17 @@ impl<'a> RuleSubject<'a> {
     #[must_use]
     pub fn new(actor: &'a Urn, owner: Option<&'a Urn>, key: Option<KeyId>) -> Self {
         Self { actor, owner, key }
+    }
+
+    /// Whether it is in this scope.
+    #[must_use]
+    pub fn is_in(&self, scope: &RuleScope) -> bool {
+        match scope {
+            RuleScope::Actor(urn) => urn == self.actor,
+            RuleScope::Owner(urn) => Some(urn) == self.owner,
+            RuleScope::Key(id) => Some(*id) == self.key,
+            RuleScope::All => true,
+        }
     }
 }
 

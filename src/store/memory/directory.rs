@@ -152,6 +152,16 @@ impl Directory for MemoryStore {
     ) -> BoxFuture<'a, Result<Option<ActorProfile>, StoreError>> {
         Box::pin(async move { Ok(self.state().profile(urn)) })
     }
+
+    fn profiles<'a>(
+        &'a self,
+        urns: &'a [Urn],
+    ) -> BoxFuture<'a, Result<Vec<Option<ActorProfile>>, StoreError>> {
+        Box::pin(async move {
+            let state = self.state();
+            Ok(urns.iter().map(|urn| state.profile(urn)).collect())
+        })
+    }
 }
 
 impl DirectoryStore for MemoryStore {

@@ -214,6 +214,28 @@ impl TokenLookup for MemoryStore {
                 .collect())
         })
     }
+
+    fn find_all<'a>(
+        &'a self,
+        ids: &'a [TokenId],
+    ) -> BoxFuture<'a, Result<Vec<Option<TokenRecord>>, StoreError>> {
+        Box::pin(async move {
+            let state = self.state();
+            Ok(ids.iter().map(|id| state.tokens.get(id).cloned()).collect())
+        })
+    }
+
+    fn rules_for_any<'a>(
+        &'a self,
+        subjects: &'a [RuleSubject<'a>],
+    ) -> BoxFuture<'a, Result<Vec<RevocationRule>, StoreError>> {
+        Box::pin(async move {
+            let state = self.state();
+            let is_wanted =
+                |rule: &&RevocationRule| subjects.iter().any(|subject| subject.is_in(&rule.scope));
+            Ok(state.rules.values().filter(is_wanted).cloned().collect())
+        })
+    }
 }
 
 impl TokenUses for MemoryStore {

@@ -1,6 +1,6 @@
 //! Users, groups and roles.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use sqlx::{SqliteConnection, SqliteExecutor, sqlite::SqliteRow};
 
@@ -42,25 +42,70 @@ impl Directory for SqliteStore {
             let mut profile = ActorProfile::default();
             let mut exists = false;
             for row in &rows {
-                match row::value(row, "memberships.part")? {
-                    "user" => {
-                        exists = true;
-                        profile.removed = row::value(row, "users.removed")?;
-                        profile.suspended = row::value(row, "users.suspended")?;
-                    }
-                    "external" => profile.groups.push(named(row, "memberships.group_urn")?),
-                    "native" => profile.native_groups.push(named(row, "memberships.group_urn")?),
-                    "role" => profile.roles.push(named(row, "roles.role")?),
-                    "group role" => profile.group_roles.push(named(row, "roles.role")?),
-                    _ => {
-                        return Err(StoreError::Corrupt { what: "memberships.kind", source: None });
-                    }
-                }
+                exists |= add_part(&mut profile, row)?;
             }
             Ok(exists.then_some(profile))
         })
     }
+
+    fn profiles<'a>(
+        &'a self,
+        urns: &'a [Urn],
+    ) -> BoxFuture<'a, Result<Vec<Option<ActorProfile>>, StoreError>> {
+        Box::pin(async move {
+            let wanted: BTreeSet<&str> = urns.iter().map(Urn::as_str).collect();
+            let rows = sqlx::query(PROFILES)
+                .bind(serde_json::json!(wanted).to_string())
+                .fetch_all(&self.shared.readers)
+                .await
+                .map_err(unavailable)?;
+            let mut found: HashMap<&str, ActorProfile> = HashMap::new();
+            let mut existing = HashSet::new();
+            for row in &rows {
+                let user: &str = row::value(row, "users.user")?;
+                if add_part(found.entry(user).or_default(), row)? {
+                    existing.insert(user);
+                }
+            }
+            let profile = |urn: &Urn| found.get(urn.as_str()).cloned();
+            let exists = |urn: &Urn| existing.contains(urn.as_str());
+            Ok(urns.iter().map(|urn| profile(urn).filter(|_| exists(urn))).collect())
+        })
+    }
 }
+
+/// Adds what a row of a profile says to it; `true` if that is that there is such a user.
+fn add_part(profile: &mut ActorProfile, row: &SqliteRow) -> Result<bool, StoreError> {
+    match row::value(row, "memberships.part")? {
+        "user" => {
+            profile.removed = row::value(row, "users.removed")?;
+            profile.suspended = row::value(row, "users.suspended")?;
+            return Ok(true);
+        }
+        "external" => profile.groups.push(named(row, "memberships.group_urn")?),
+        "native" => profile.native_groups.push(named(row, "memberships.group_urn")?),
+        "role" => profile.roles.push(named(row, "roles.role")?),
+        "group role" => profile.group_roles.push(named(row, "roles.role")?),
+        _ => return Err(StoreError::Corrupt { what: "memberships.kind", source: None }),
+    }
+    Ok(false)
+}
+
+// As for one user, with whose row it is. The order of the joins is fixed, so that each is a look-up
+// for every user that is wanted.
+const PROFILES: &str = "WITH wanted AS MATERIALIZED (SELECT value AS user FROM json_each(?))
+    SELECT user, 'user' AS part, urn, removed, suspended
+        FROM wanted CROSS JOIN users ON urn = user
+    UNION ALL
+    SELECT user, kind, group_urn, NULL, NULL
+        FROM wanted CROSS JOIN memberships ON user_urn = user
+    UNION ALL
+    SELECT user, 'role', role, NULL, NULL FROM wanted CROSS JOIN roles ON holder = user
+    UNION ALL
+    SELECT DISTINCT user, 'group role', role, NULL, NULL
+        FROM wanted CROSS JOIN memberships ON user_urn = user
+            CROSS JOIN roles ON holder = group_urn
+    ORDER BY 3";
 
 impl DirectoryStore for SqliteStore {
     fn create_user<'a>(&'a self, urn: &'a Urn) -> BoxFuture<'a, Result<bool, StoreError>> {

@@ -1,6 +1,9 @@
 //! Tokens and revocation rules.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Instant,
+};
 
 use sqlx::SqliteConnection;
 use tokio::time::sleep;
@@ -49,6 +52,52 @@ impl TokenLookup for SqliteStore {
                 .bind(subject.key.map(|key| key.to_string()))
                 .bind(subject.actor.as_str())
                 .bind(subject.owner.map(Urn::as_str))
+                .fetch_all(&self.shared.readers)
+                .await
+                .map_err(unavailable)?;
+            rows.iter().map(row::rule).collect()
+        })
+    }
+
+    fn find_all<'a>(
+        &'a self,
+        ids: &'a [TokenId],
+    ) -> BoxFuture<'a, Result<Vec<Option<TokenRecord>>, StoreError>> {
+        Box::pin(async move {
+            // As texts, since JSON has no bytes.
+            let hex = |id: &TokenId| bytes(id).iter().map(|byte| format!("{byte:02x}")).collect();
+            let wanted: Vec<String> = ids.iter().map(hex).collect();
+            let rows = sqlx::query(FIND_ALL)
+                .bind(serde_json::json!(wanted).to_string())
+                .fetch_all(&self.shared.readers)
+                .await
+                .map_err(unavailable)?;
+            let found: HashMap<TokenId, TokenRecord> = rows
+                .iter()
+                .map(|row| row::token(row).map(|record| (record.id, record)))
+                .collect::<Result<_, _>>()?;
+            Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
+        })
+    }
+
+    fn rules_for_any<'a>(
+        &'a self,
+        subjects: &'a [RuleSubject<'a>],
+    ) -> BoxFuture<'a, Result<Vec<RevocationRule>, StoreError>> {
+        Box::pin(async move {
+            let keys: BTreeSet<String> = subjects
+                .iter()
+                .filter_map(|subject| subject.key)
+                .map(|key| key.to_string())
+                .collect();
+            let actors: BTreeSet<&str> =
+                subjects.iter().map(|subject| subject.actor.as_str()).collect();
+            let owners: BTreeSet<&str> =
+                subjects.iter().filter_map(|subject| subject.owner).map(Urn::as_str).collect();
+            let rows = sqlx::query(RULES_FOR_ANY)
+                .bind(serde_json::json!(keys).to_string())
+                .bind(serde_json::json!(actors).to_string())
+                .bind(serde_json::json!(owners).to_string())
                 .fetch_all(&self.shared.readers)
                 .await
                 .map_err(unavailable)?;
@@ -347,6 +396,18 @@ const RULES: &str = "SELECT * FROM revocation_rules
     WHERE scope = 'all' AND subject = '' OR scope = 'key' AND subject = ?
         OR scope = 'actor' AND subject = ? OR scope = 'owner' AND subject = ?";
 
+// The order of the two is fixed, so that it is one look-up for each that is wanted.
+const FIND_ALL: &str = "SELECT tokens.* FROM json_each(?) AS wanted
+    CROSS JOIN tokens ON tokens.id = unhex(wanted.value)";
+
+const RULES_FOR_ANY: &str = "SELECT * FROM revocation_rules WHERE scope = 'all' AND subject = ''
+    UNION ALL SELECT rule.* FROM json_each(?) AS wanted
+        CROSS JOIN revocation_rules AS rule ON rule.scope = 'key' AND rule.subject = wanted.value
+    UNION ALL SELECT rule.* FROM json_each(?) AS wanted
+        CROSS JOIN revocation_rules AS rule ON rule.scope = 'actor' AND rule.subject = wanted.value
+    UNION ALL SELECT rule.* FROM json_each(?) AS wanted
+        CROSS JOIN revocation_rules AS rule ON rule.scope = 'owner' AND rule.subject = wanted.value";
+
 macro_rules! insert_into_tokens {
     ($on_conflict:literal) => {
         concat!(
@@ -376,6 +437,18 @@ mod tests {
     async fn rules_are_looked_up_and_not_searched_for() {
         let plan = plan(RULES).await;
         assert!(!plan.iter().any(|step| step.starts_with("SCAN")), "{plan:?}");
+    }
+
+    #[tokio::test]
+    async fn what_is_wanted_at_once_is_looked_up_and_not_searched_for() {
+        for sql in [FIND_ALL, RULES_FOR_ANY] {
+            let plan = plan(sql).await;
+            let is_scan = |step: &&String| {
+                step.starts_with("SCAN") && !step.contains("wanted") && !step.contains("json_each")
+            };
+            assert!(!plan.iter().any(|step| is_scan(&step)), "{plan:?}");
+            assert!(plan.iter().any(|step| step.contains("INDEX")), "{plan:?}");
+        }
     }
 
     #[tokio::test]
