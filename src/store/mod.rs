@@ -65,11 +65,15 @@ mod check;
 mod holder;
 mod memory;
 mod order;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod seed;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod supertrait;
 
+#[cfg(feature = "postgres")]
+pub use self::postgres::{PostgresStore, PostgresStoreBuilder};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::SqliteStore;
 pub use self::{memory::MemoryStore, supertrait::Store};

@@ -1,0 +1,43 @@
+//! What the errors of PostgreSQL mean.
+
+use sqlx::error::{DatabaseError, ErrorKind};
+
+use crate::backend::StoreError;
+
+/// The database failed, or refuses what it was given for its size.
+pub(super) fn unavailable(error: sqlx::Error) -> StoreError {
+    if code(&error).as_deref() == Some(PROGRAM_LIMIT_EXCEEDED) {
+        // A value in an index: an urn, since all else in them is short.
+        return StoreError::Invalid("an urn or another text is too long for the database".into());
+    }
+    StoreError::unavailable(error)
+}
+
+/// A row could not be added.
+pub(super) fn not_added(error: sqlx::Error) -> StoreError {
+    match &error {
+        sqlx::Error::Database(database) if database.kind() == ErrorKind::UniqueViolation => {
+            StoreError::AlreadyExists
+        }
+        _ => unavailable(error),
+    }
+}
+
+/// Whether what was tried can go well when it is tried again, since another transaction was in its
+/// way and it has left nothing.
+pub(super) fn is_conflict(error: &StoreError) -> bool {
+    let StoreError::Unavailable(source) = error else { return false };
+    source
+        .downcast_ref::<sqlx::Error>()
+        .and_then(code)
+        .is_some_and(|code| [SERIALIZATION_FAILURE, DEADLOCK_DETECTED].contains(&code.as_str()))
+}
+
+/// The SQLSTATE, where the server gave one.
+pub(super) fn code(error: &sqlx::Error) -> Option<String> {
+    error.as_database_error().and_then(DatabaseError::code).map(|code| code.into_owned())
+}
+
+const SERIALIZATION_FAILURE: &str = "40001";
+const DEADLOCK_DETECTED: &str = "40P01";
+const PROGRAM_LIMIT_EXCEEDED: &str = "54000";

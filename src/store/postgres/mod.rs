@@ -1,0 +1,96 @@
+//! Everything in one PostgreSQL database, for many nodes.
+
+mod connection;
+mod error;
+mod open;
+mod row;
+mod text;
+mod write;
+
+use std::{fmt, sync::Arc};
+
+use sqlx::{PgPool, postgres::PgConnectOptions};
+use tokio::sync::Notify;
+
+pub use self::open::PostgresStoreBuilder;
+
+/// A store in one PostgreSQL database (version 13 or newer), which many nodes can share.
+///
+/// A clone is the same store. See the [module docs](super) for what it guarantees.
+///
+/// # How it works
+///
+/// 1. [`connect`](Self::connect) brings the schema up to date, under a lock, so that many nodes may
+///    start at once. The tables are in the first schema of the search path.
+/// 2. Reads and writes share a pool of connections. A write is one transaction together with its
+///    announcement in the change feed; it is durable when it is answered, as far as the server's
+///    `synchronous_commit` goes, which only the noting of uses turns off for itself.
+/// 3. What must hold under two writers is a constraint or a lock. A transaction that was in the way
+///    of another is tried again.
+/// 4. A connection whose query failed, or was given up halfway, is closed and not used again.
+///
+/// # In deployment
+///
+/// * Only a primary is connected to: a server in recovery is refused, also by every later connection.
+/// * Statements of requests end after 5 seconds, and so do transactions that do nothing; a free
+///   connection is waited for 3 seconds. Each is [`StoreError::Unavailable`]. All can be
+///   [chosen](PostgresStoreBuilder).
+/// * Behind a pooler that gives connections by transaction, that must know prepared statements
+///   (PgBouncer 1.21), or the URL must say `statement-cache-capacity=0`. The time limits are settings
+///   of the session, which such a pooler may pass on to others; it may also drop notifications, which
+///   costs nothing but the time to the next look at the feed.
+/// * An urn has about 2,500 bytes at most, if it does not shrink well: what is longer is
+///   [`StoreError::Invalid`].
+///
+/// [`StoreError::Unavailable`]: crate::backend::StoreError::Unavailable
+/// [`StoreError::Invalid`]: crate::backend::StoreError::Invalid
+///
+/// # Example
+///
+/// ```no_run
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// use tower_pat::store::PostgresStore;
+///
+/// let store = PostgresStore::builder("postgres://tower_pat@db.example/tower_pat?sslmode=verify-full")
+///     .max_connections(20)
+///     .connect()
+///     .await?;
+/// // ...
+/// store.close().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct PostgresStore {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    pool: PgPool,
+    options: PgConnectOptions,
+    changed: Notify,
+}
+
+impl PostgresStore {
+    /// Closes the store and all its clones, when what they are doing is done. Whatever is asked of
+    /// them afterwards is [`StoreError::Unavailable`](crate::backend::StoreError::Unavailable).
+    pub async fn close(&self) {
+        self.shared.pool.close().await;
+    }
+
+    /// Wakes who waits for a change, after it was committed here.
+    fn wake(&self) {
+        self.shared.changed.notify_waiters();
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let options = &self.shared.options;
+        f.debug_struct("PostgresStore")
+            .field("host", &options.get_host())
+            .field("port", &options.get_port())
+            .field("database", &options.get_database())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,96 @@
+//! A writing transaction, with the announcements that belong to it.
+
+use sqlx::PgConnection;
+
+use super::{PostgresStore, connection::Lease, error::unavailable};
+use crate::{backend::StoreError, feed::Change};
+
+/// A transaction that writes. Each of its statements sees what was committed before that statement
+/// began (`READ COMMITTED`). Dropped without [`commit`](Self::commit), it has never been.
+pub(super) struct Write<'a> {
+    store: &'a PostgresStore,
+    lease: Lease,
+    announced: bool,
+}
+
+impl PostgresStore {
+    pub(super) async fn write(&self) -> Result<Write<'_>, StoreError> {
+        self.begin("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await
+    }
+
+    /// A transaction of what nobody waits for, whose statements may take as long as they need.
+    pub(super) async fn write_at_leisure(&self) -> Result<Write<'_>, StoreError> {
+        self.begin(
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL statement_timeout = 0",
+        )
+        .await
+    }
+
+    /// A transaction that may be lost, though whole, if the server crashes right after it.
+    pub(super) async fn write_loosely(&self) -> Result<Write<'_>, StoreError> {
+        self.begin(
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL synchronous_commit = off",
+        )
+        .await
+    }
+
+    async fn begin(&self, sql: &'static str) -> Result<Write<'_>, StoreError> {
+        let mut lease = self.connection().await?;
+        sqlx::raw_sql(sql).execute(&mut *lease).await.map_err(unavailable)?;
+        Ok(Write { store: self, lease, announced: false })
+    }
+}
+
+impl Write<'_> {
+    pub(super) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.lease
+    }
+
+    /// Adds `change` to the feed, and wakes those who listen when it is committed.
+    pub(super) async fn announce(&mut self, change: &Change) -> Result<(), StoreError> {
+        let (kind, subject) = change.to_parts();
+        sqlx::query(
+            "WITH announced AS (INSERT INTO changes (kind, subject) VALUES ($1, $2))
+             SELECT pg_notify('tower_pat_changes', '')",
+        )
+        .bind(kind)
+        .bind(super::text::stored(&subject))
+        .execute(self.connection())
+        .await
+        .map_err(unavailable)?;
+        self.announced = true;
+        Ok(())
+    }
+
+    /// If it `changed` something, announces `change` and commits. Returns `changed`.
+    pub(super) async fn end_with(
+        mut self,
+        changed: bool,
+        change: &Change,
+    ) -> Result<bool, StoreError> {
+        if changed {
+            self.announce(change).await?;
+            self.commit().await?;
+        } else {
+            self.roll_back().await?;
+        }
+        Ok(changed)
+    }
+
+    /// Makes it last, and then wakes who waits for a change.
+    pub(super) async fn commit(mut self) -> Result<(), StoreError> {
+        sqlx::raw_sql("COMMIT").execute(&mut *self.lease).await.map_err(unavailable)?;
+        self.lease.release();
+        if self.announced {
+            self.store.wake();
+        }
+        Ok(())
+    }
+
+    /// Ends it as if it had never been, and keeps the connection, which being dropped would close.
+    pub(super) async fn roll_back(mut self) -> Result<(), StoreError> {
+        sqlx::raw_sql("ROLLBACK").execute(&mut *self.lease).await.map_err(unavailable)?;
+        self.lease.release();
+        Ok(())
+    }
+}
