@@ -18,7 +18,7 @@ use std::{
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 /// A server that tests share.
-pub fn server() -> &'static Server {
+pub(crate) fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(|| match std::env::var("TOWER_PAT_TEST_DATABASE_URL") {
         Ok(url) if !url.is_empty() => Server { url, script: None },
@@ -29,7 +29,7 @@ pub fn server() -> &'static Server {
 
 /// A server. A private one ends when this is dropped, or with the process.
 #[derive(Debug)]
-pub struct Server {
+pub(crate) struct Server {
     url: String,
     script: Option<Mutex<Script>>,
 }
@@ -47,7 +47,7 @@ impl Server {
     /// server as `name=value`.
     ///
     /// It blocks for a second or two.
-    pub fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/postgres.sh");
         let mut child = Command::new("bash")
             .arg(script)
@@ -69,37 +69,37 @@ impl Server {
     }
 
     /// The URL of the database `postgres`, or of the one that was given.
-    pub fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
     /// The URL of a database of this server.
-    pub fn url_of(&self, database: &str) -> String {
+    pub(crate) fn url_of(&self, database: &str) -> String {
         with_database(&self.url, database)
     }
 
     /// Freezes every process of the server (SIGSTOP).
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.command("stop");
     }
 
     /// Lets them go on.
-    pub fn go_on(&self) {
+    pub(crate) fn go_on(&self) {
         self.command("continue");
     }
 
     /// Ends every process of the server at once (SIGKILL).
-    pub fn kill(&self) {
+    pub(crate) fn kill(&self) {
         self.command("kill");
     }
 
     /// Starts the server again after [`kill`](Self::kill), on the same data.
-    pub fn start_again(&self) {
+    pub(crate) fn start_again(&self) {
         self.command("start");
     }
 
     /// Whether the server is private to this process, and can be stopped.
-    pub fn is_private(&self) -> bool {
+    pub(crate) fn is_private(&self) -> bool {
         self.script.is_some()
     }
 
@@ -131,25 +131,25 @@ impl Drop for Script {
 
 /// An empty database of its own, which goes when this is dropped.
 #[derive(Debug)]
-pub struct Database {
+pub(crate) struct Database {
     server: String,
     name: String,
 }
 
 impl Database {
     /// An empty one on the shared server.
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::on(server()).await
     }
 
     /// An empty one on `server`.
-    pub async fn on(server: &Server) -> Self {
+    pub(crate) async fn on(server: &Server) -> Self {
         // Not from `template1`, which may be in use just then.
         Self::copy(server, "template0").await
     }
 
     /// A copy of another on the shared server, to which nobody may be connected.
-    pub async fn from_template(template: &str) -> Self {
+    pub(crate) async fn from_template(template: &str) -> Self {
         Self::copy(server(), template).await
     }
 
@@ -164,33 +164,33 @@ impl Database {
     }
 
     /// Its URL.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         with_database(&self.server, &self.name)
     }
 
     /// Its name.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// A connection to it.
-    pub async fn connection(&self) -> PgConnection {
+    pub(crate) async fn connection(&self) -> PgConnection {
         PgConnection::connect(&self.url()).await.unwrap()
     }
 
     /// Runs statements in it.
-    pub async fn execute(&self, sql: &str) -> Result<(), sqlx::Error> {
+    pub(crate) async fn execute(&self, sql: &str) -> Result<(), sqlx::Error> {
         execute(&self.url(), sql).await
     }
 
     /// Ends every connection to it but the one that asks, and returns how many there were.
-    pub async fn disconnect_all(&self) -> i64 {
+    pub(crate) async fn disconnect_all(&self) -> i64 {
         self.disconnect("true").await
     }
 
     /// Ends every connection to it for which the condition over `pg_stat_activity` holds, and returns
     /// how many there were.
-    pub async fn disconnect(&self, condition: &str) -> i64 {
+    pub(crate) async fn disconnect(&self, condition: &str) -> i64 {
         let sql = format!(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
              WHERE datname = '{}' AND pid <> pg_backend_pid() AND ({condition})",
@@ -218,7 +218,7 @@ impl Drop for Database {
 }
 
 /// Runs statements on a connection of their own.
-pub async fn execute(url: &str, sql: &str) -> Result<(), sqlx::Error> {
+pub(crate) async fn execute(url: &str, sql: &str) -> Result<(), sqlx::Error> {
     let mut connection = PgConnection::connect(url).await?;
     let result = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await;
     connection.close().await?;
