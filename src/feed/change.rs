@@ -67,37 +67,22 @@ impl Change {
     }
 }
 
-/// Up to where a feed was read. Only the feed that made it knows what it means.
+/// Up to where a feed was read. Only the feed that made it knows what it means, and one that does not
+/// understand it answers with a gap.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FeedCursor {
-    position: i64,
-    seen: Vec<i64>,
-}
+pub struct FeedCursor(String);
 
 impl FeedCursor {
-    /// The cursor at `position`.
+    /// The cursor that the feed writes so.
     #[must_use]
-    pub fn new(position: i64) -> Self {
-        Self { position, seen: Vec::new() }
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
     }
 
-    /// Adds what was read already of what lies behind the position.
+    /// As the feed wrote it.
     #[must_use]
-    pub fn with_seen(mut self, seen: Vec<i64>) -> Self {
-        self.seen = seen;
-        self
-    }
-
-    /// The position.
-    #[must_use]
-    pub fn position(&self) -> i64 {
-        self.position
-    }
-
-    /// What was read already of what lies behind the position.
-    #[must_use]
-    pub fn seen(&self) -> &[i64] {
-        &self.seen
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -124,7 +109,10 @@ pub trait ChangeFeed: fmt::Debug + Send + Sync + 'static {
 
     /// The changes committed since `cursor`, without gaps, read from the primary. When this
     /// returns, every change that was committed before it was called is in this batch or an
-    /// earlier one.
+    /// earlier one, or the batch says that there is a gap.
+    ///
+    /// A cursor is good for the feed that gave it, and its clones. For another one of the same store
+    /// it may be a gap.
     ///
     /// # Errors
     ///

@@ -43,14 +43,15 @@ impl Changes {
     }
 
     fn since(&self, cursor: &FeedCursor) -> ChangeBatch {
-        let unread = self.newest.checked_sub(cursor.position());
+        let position: Option<i64> = cursor.as_str().parse().ok();
+        let unread = position.and_then(|position| self.newest.checked_sub(position));
         let unread = unread.and_then(|unread| usize::try_from(unread).ok());
         let skipped = unread.and_then(|unread| self.kept.len().checked_sub(unread));
         ChangeBatch {
             changes: skipped.map_or_else(Vec::new, |skipped| {
                 self.kept.iter().skip(skipped).map(|kept| kept.change.clone()).collect()
             }),
-            next: FeedCursor::new(self.newest),
+            next: FeedCursor::new(self.newest.to_string()),
             gap: skipped.is_none(),
         }
     }
@@ -58,7 +59,7 @@ impl Changes {
 
 impl ChangeFeed for MemoryStore {
     fn head(&self) -> BoxFuture<'_, Result<FeedCursor, StoreError>> {
-        Box::pin(async move { Ok(FeedCursor::new(self.state().changes.newest())) })
+        Box::pin(async move { Ok(FeedCursor::new(self.state().changes.newest().to_string())) })
     }
 
     fn since<'a>(

@@ -1,17 +1,24 @@
 //! Everything in one PostgreSQL database, for many nodes.
 
+mod changes;
 mod connection;
+mod directory;
 mod error;
+mod groups;
+mod listen;
 mod open;
+mod passwords;
+mod policies;
 mod row;
+mod snapshot;
 mod text;
 mod write;
 
 use std::{fmt, sync::Arc};
 
 use sqlx::{PgPool, postgres::PgConnectOptions};
-use tokio::sync::Notify;
 
+use self::changes::Feed;
 pub use self::open::PostgresStoreBuilder;
 
 /// A store in one PostgreSQL database (version 13 or newer), which many nodes can share.
@@ -68,19 +75,20 @@ pub struct PostgresStore {
 struct Shared {
     pool: PgPool,
     options: PgConnectOptions,
-    changed: Notify,
+    feed: Feed,
 }
 
 impl PostgresStore {
     /// Closes the store and all its clones, when what they are doing is done. Whatever is asked of
     /// them afterwards is [`StoreError::Unavailable`](crate::backend::StoreError::Unavailable).
     pub async fn close(&self) {
+        self.shared.feed.close().await;
         self.shared.pool.close().await;
     }
 
     /// Wakes who waits for a change, after it was committed here.
     fn wake(&self) {
-        self.shared.changed.notify_waiters();
+        self.shared.feed.wake();
     }
 }
 

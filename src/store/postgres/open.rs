@@ -7,12 +7,9 @@ use sqlx::{
     migrate::{AppliedMigration, Migrate, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-use tokio::{
-    sync::Notify,
-    time::{Instant, timeout},
-};
+use tokio::time::{Instant, timeout};
 
-use super::{PostgresStore, Shared, error};
+use super::{PostgresStore, Shared, changes::Feed, error};
 use crate::backend::StoreError;
 
 /// How to connect to a database. Made by [`PostgresStore::builder`].
@@ -133,7 +130,8 @@ impl PostgresStoreBuilder {
                 Box::pin(async move { begin_session(connection, limit).await })
             })
             .connect_lazy_with(options.clone());
-        Ok(PostgresStore { shared: Arc::new(Shared { pool, options, changed: Notify::new() }) })
+        let feed = Feed::new(options.clone());
+        Ok(PostgresStore { shared: Arc::new(Shared { pool, options, feed }) })
     }
 
     fn options(&self) -> Result<PgConnectOptions, StoreError> {

@@ -106,7 +106,7 @@ async fn head(connection: &mut SqliteConnection) -> Result<FeedCursor, StoreErro
         .fetch_optional(connection)
         .await
         .map_err(unavailable)?;
-    newest.as_ref().map_or(Ok(FeedCursor::new(0)), at)
+    newest.as_ref().map_or_else(|| Ok(cursor(0, 0)), at)
 }
 
 async fn read_since(
@@ -114,9 +114,11 @@ async fn read_since(
     cursor: &FeedCursor,
 ) -> Result<ChangeBatch, StoreError> {
     let mut transaction = connection.begin().await.map_err(unavailable)?;
-    let unread = match is_kept(&mut transaction, cursor).await? {
-        true => unread(&mut transaction, cursor).await?,
-        false => None,
+    let unread = match position(cursor) {
+        Some((id, mark)) if is_kept(&mut transaction, id, mark).await? => {
+            unread(&mut transaction, id, cursor).await?
+        }
+        _ => None,
     };
     let batch = match unread {
         Some(batch) => batch,
@@ -134,11 +136,12 @@ async fn read_since(
 /// reader whose patience would end before all of it is read.
 async fn unread(
     connection: &mut SqliteConnection,
+    position: i64,
     cursor: &FeedCursor,
 ) -> Result<Option<ChangeBatch>, StoreError> {
     let sql = "SELECT id, mark, kind, subject FROM changes WHERE id > ? ORDER BY id LIMIT ?";
     let rows = sqlx::query(sql)
-        .bind(cursor.position())
+        .bind(position)
         .bind(MAX_UNREAD + 1)
         .fetch_all(connection)
         .await
@@ -154,32 +157,43 @@ async fn unread(
 /// Changes that are read at once at most.
 const MAX_UNREAD: i64 = 1_000;
 
-/// Whether everything that came after `cursor` is still there: then the row it stands at is, too,
+/// Whether everything that came after a cursor is still there: then the row it stands at is, too,
 /// and is the same. A sweep deletes the oldest rows; in a database that was restored from a backup,
 /// the row is missing or another.
 async fn is_kept(
     connection: &mut SqliteConnection,
-    cursor: &FeedCursor,
+    position: i64,
+    mark: i64,
 ) -> Result<bool, StoreError> {
-    if cursor.position() == 0 {
+    if position == 0 {
         let oldest: Option<i64> = sqlx::query_scalar("SELECT min(id) FROM changes")
             .fetch_one(connection)
             .await
             .map_err(unavailable)?;
         return Ok(oldest.is_none_or(|oldest| oldest == 1));
     }
-    let mark: Option<i64> = sqlx::query_scalar("SELECT mark FROM changes WHERE id = ?")
-        .bind(cursor.position())
+    let found: Option<i64> = sqlx::query_scalar("SELECT mark FROM changes WHERE id = ?")
+        .bind(position)
         .fetch_optional(connection)
         .await
         .map_err(unavailable)?;
-    Ok(mark.is_some_and(|mark| cursor.seen() == [mark]))
+    Ok(found == Some(mark))
 }
 
 fn at(row: &SqliteRow) -> Result<FeedCursor, StoreError> {
     let id = row.try_get("id").map_err(|error| StoreError::corrupt("changes.id", error))?;
     let mark = row.try_get("mark").map_err(|error| StoreError::corrupt("changes.mark", error))?;
-    Ok(FeedCursor::new(id).with_seen(vec![mark]))
+    Ok(cursor(id, mark))
+}
+
+/// The cursor at the row with this id and this mark; before the first row it has neither.
+fn cursor(id: i64, mark: i64) -> FeedCursor {
+    FeedCursor::new(format!("{id}/{mark}"))
+}
+
+fn position(cursor: &FeedCursor) -> Option<(i64, i64)> {
+    let (id, mark) = cursor.as_str().split_once('/')?;
+    Some((id.parse().ok()?, mark.parse().ok()?))
 }
 
 fn change(row: &SqliteRow) -> Result<Change, StoreError> {
