@@ -68,6 +68,10 @@ mod order;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod seed;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod selection;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod span;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod supertrait;

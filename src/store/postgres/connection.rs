@@ -61,11 +61,21 @@ impl PostgresStore {
     /// A transaction that reads from one point in time. It ends with [`Lease::release`] after
     /// [`end_read`], or with the connection.
     pub(super) async fn read(&self) -> Result<Lease, StoreError> {
+        self.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
+    }
+
+    /// The same for what nobody waits for, which may take as long as it needs.
+    pub(super) async fn read_at_leisure(&self) -> Result<Lease, StoreError> {
+        self.begin_with(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0",
+        )
+        .await
+    }
+
+    /// A connection with the transaction that these statements begin.
+    pub(super) async fn begin_with(&self, sql: &'static str) -> Result<Lease, StoreError> {
         let mut lease = self.connection().await?;
-        sqlx::raw_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            .execute(&mut *lease)
-            .await
-            .map_err(unavailable)?;
+        sqlx::raw_sql(sql).execute(&mut *lease).await.map_err(unavailable)?;
         Ok(lease)
     }
 }

@@ -2,16 +2,21 @@
 
 mod changes;
 mod connection;
+mod covered;
 mod directory;
 mod error;
+mod filter;
 mod groups;
+mod list;
 mod listen;
 mod open;
 mod passwords;
 mod policies;
+mod revoke;
 mod row;
 mod snapshot;
 mod text;
+mod tokens;
 mod write;
 
 use std::{fmt, sync::Arc};
@@ -35,10 +40,19 @@ pub use self::open::PostgresStoreBuilder;
 /// 3. What must hold under two writers is a constraint or a lock. A transaction that was in the way
 ///    of another is tried again.
 /// 4. A connection whose query failed, or was given up halfway, is closed and not used again.
+/// 5. One more connection reads the change feed, and one listens for notifications, which only save
+///    time. A cursor of the feed is what a snapshot of the server has seen: a change arrives when its
+///    transaction is committed, and one that stays open, in whichever database of the server, holds
+///    nothing up. Each new connection is a gap, since there may be another server behind it.
 ///
 /// # In deployment
 ///
 /// * Only a primary is connected to: a server in recovery is refused, also by every later connection.
+/// * A standby that follows asynchronously lacks what was answered last when it takes over, also
+///   revocations. Nodes notice that as a gap and judge anew what they remember, by what the new
+///   primary has. With `synchronous_standby_names` nothing that was answered is lost.
+/// * Restoring a backup brings back what was valid then, also tokens revoked since. Nodes that go on
+///   meanwhile notice a gap.
 /// * Statements of requests end after 5 seconds, and so do transactions that do nothing; a free
 ///   connection is waited for 3 seconds. Each is [`StoreError::Unavailable`]. All can be
 ///   [chosen](PostgresStoreBuilder).

@@ -5,6 +5,24 @@ use sqlx::PgConnection;
 use super::{PostgresStore, connection::Lease, error::unavailable};
 use crate::{backend::StoreError, feed::Change};
 
+macro_rules! begin {
+    () => {
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; "
+    };
+}
+
+macro_rules! lineage {
+    () => {
+        "8391168452057814"
+    };
+}
+
+macro_rules! rules {
+    () => {
+        "8391168452057815"
+    };
+}
+
 /// A transaction that writes. Each of its statements sees what was committed before that statement
 /// began (`READ COMMITTED`). Dropped without [`commit`](Self::commit), it has never been.
 pub(super) struct Write<'a> {
@@ -15,30 +33,85 @@ pub(super) struct Write<'a> {
 
 impl PostgresStore {
     pub(super) async fn write(&self) -> Result<Write<'_>, StoreError> {
-        self.begin("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await
+        self.write_with("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await
     }
 
     /// A transaction of what nobody waits for, whose statements may take as long as they need.
     pub(super) async fn write_at_leisure(&self) -> Result<Write<'_>, StoreError> {
-        self.begin(
-            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL statement_timeout = 0",
-        )
-        .await
+        self.write_with(concat!(begin!(), "SET LOCAL statement_timeout = 0")).await
     }
 
     /// A transaction that may be lost, though whole, if the server crashes right after it.
     pub(super) async fn write_loosely(&self) -> Result<Write<'_>, StoreError> {
-        self.begin(
-            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL synchronous_commit = off",
-        )
+        self.write_with(concat!(begin!(), "SET LOCAL synchronous_commit = off")).await
+    }
+
+    /// A transaction that holds the locks it needs before any of its statements sees anything.
+    pub(super) async fn write_under(&self, locks: Locks) -> Result<Write<'_>, StoreError> {
+        self.write_with(match locks {
+            Locks::Insert => {
+                concat!(begin!(), "SELECT pg_advisory_xact_lock_shared(", lineage!(), ")")
+            }
+            Locks::InsertChild => concat!(
+                begin!(),
+                "SELECT pg_advisory_xact_lock_shared(",
+                lineage!(),
+                "), ",
+                "pg_advisory_xact_lock_shared(",
+                rules!(),
+                ")"
+            ),
+            Locks::InsertOrphan => concat!(
+                begin!(),
+                "SELECT pg_advisory_xact_lock(",
+                lineage!(),
+                "), ",
+                "pg_advisory_xact_lock_shared(",
+                rules!(),
+                ")"
+            ),
+            Locks::Import => concat!(
+                begin!(),
+                "SET LOCAL statement_timeout = 0; ",
+                "SELECT pg_advisory_xact_lock(",
+                lineage!(),
+                ")"
+            ),
+            Locks::Forget => concat!(
+                begin!(),
+                "SET LOCAL statement_timeout = 0; ",
+                "SELECT pg_advisory_xact_lock_shared(",
+                lineage!(),
+                ")"
+            ),
+            Locks::Rule => concat!(begin!(), "SELECT pg_advisory_xact_lock(", rules!(), ")"),
+        })
         .await
     }
 
-    async fn begin(&self, sql: &'static str) -> Result<Write<'_>, StoreError> {
-        let mut lease = self.connection().await?;
-        sqlx::raw_sql(sql).execute(&mut *lease).await.map_err(unavailable)?;
+    async fn write_with(&self, sql: &'static str) -> Result<Write<'_>, StoreError> {
+        let lease = self.begin_with(sql).await?;
         Ok(Write { store: self, lease, announced: false })
     }
+}
+
+/// What a transaction keeps others from until it ends. There are two locks, taken in this order: one
+/// on which tokens were made with which, one on the rules. Each is shared by those who may go on at
+/// the same time.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Locks {
+    /// Adding a token that was made with none.
+    Insert,
+    /// Adding a token that was made with another: nobody adds a rule meanwhile.
+    InsertChild,
+    /// Adding a token that was made with one that is not there: nobody adds that meanwhile.
+    InsertOrphan,
+    /// Adding many tokens.
+    Import,
+    /// Deleting what was revoked: nothing comes meanwhile that was made with it.
+    Forget,
+    /// Adding a rule: nothing is made meanwhile with what it covers.
+    Rule,
 }
 
 impl Write<'_> {

@@ -21,16 +21,14 @@ mod total;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use self::total::{count, count_covered, kept, number, push_covered};
-use super::{
-    error::unavailable,
-    filter::push_filter,
-    row,
-    selection::{Selection, Whose},
-    span::{End, Span},
-};
+use super::{error::unavailable, filter::push_filter, row};
 use crate::{
     backend::StoreError,
-    store::order::compare,
+    store::{
+        order::compare,
+        selection::{Selection, Whose},
+        span::{End, Span},
+    },
     token_service::{TokenPage, TokenQuery, TokenSort},
 };
 

@@ -14,8 +14,6 @@ mod plan;
 mod policies;
 mod revoke;
 mod row;
-mod selection;
-mod span;
 mod tokens;
 mod write;
 

@@ -103,6 +103,10 @@ CREATE TABLE token_ends (
     PRIMARY KEY (owner, actor, span)
 );
 
+-- What is to be deleted.
+CREATE INDEX token_counts_of_none ON token_counts (owner) WHERE tokens = 0;
+CREATE INDEX token_ends_of_none ON token_ends (owner) WHERE tokens = 0;
+
 -- What those two do not have yet. Writers only add here, so that none waits for another: rows of the
 -- tables above that all of them change would make them stand in line. Now and then these rows are
 -- moved there. `span` is missing for what never ends.

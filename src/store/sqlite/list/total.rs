@@ -5,10 +5,10 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use super::{Part, parts, push_ends, push_part, push_rest};
 use crate::{
     backend::StoreError,
-    store::sqlite::{
-        error::unavailable,
+    store::{
         selection::{Selection, Whose},
         span::{End, Span},
+        sqlite::error::unavailable,
     },
 };
 
