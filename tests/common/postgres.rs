@@ -48,10 +48,17 @@ impl Server {
     ///
     /// It blocks for a second or two.
     pub(crate) fn start(arguments: &[&str]) -> Self {
+        // That of the socket, which is in a folder of its own.
+        Self::start_at(5432, arguments)
+    }
+
+    /// The same with a port, where it listens at the `listen_addresses` that are among the arguments.
+    pub(crate) fn start_at(port: u16, arguments: &[&str]) -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/postgres.sh");
         let mut child = Command::new("bash")
             .arg(script)
             .args(arguments)
+            .env("PGPORT", port.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

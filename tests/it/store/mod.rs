@@ -1,8 +1,8 @@
-//! One suite that every store passes, and what is only true of SQLite.
+//! One suite that every store passes, and what is only true of one of them.
 
 mod changes;
 mod children;
-#[cfg(all(unix, feature = "sqlite"))]
+#[cfg(all(unix, any(feature = "sqlite", feature = "postgres")))]
 mod crash;
 mod directory;
 mod list;
@@ -10,6 +10,10 @@ mod list;
 mod model;
 mod passwords;
 mod policies;
+#[cfg(feature = "postgres")]
+mod postgres_feed;
+#[cfg(all(unix, feature = "postgres-tls"))]
+mod postgres_tls;
 mod rules;
 #[cfg(feature = "sqlite")]
 mod sqlite_children;
@@ -63,6 +67,23 @@ impl Fixture for Sqlite {
 
     async fn handle(&self) -> Self::Store {
         tower_pat::store::SqliteStore::open(self.0.path().join("store.db")).await.unwrap()
+    }
+}
+
+/// A database of its own, and stores that have connected to it separately.
+#[cfg(feature = "postgres")]
+struct Postgres(crate::postgres::Database);
+
+#[cfg(feature = "postgres")]
+impl Fixture for Postgres {
+    type Store = tower_pat::store::PostgresStore;
+
+    async fn new() -> Self {
+        Self(crate::postgres::Database::new().await)
+    }
+
+    async fn handle(&self) -> Self::Store {
+        tower_pat::store::PostgresStore::connect(&self.0.url()).await.unwrap()
     }
 }
 
@@ -191,6 +212,8 @@ macro_rules! for_each_case {
 for_each_case!(memory, Memory);
 #[cfg(feature = "sqlite")]
 for_each_case!(sqlite, Sqlite);
+#[cfg(feature = "postgres")]
+for_each_case!(postgres, Postgres);
 
 fn user(name: &str) -> Urn {
     Urn::corpuser(name).unwrap()
