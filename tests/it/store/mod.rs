@@ -6,7 +6,7 @@ mod children;
 mod crash;
 mod directory;
 mod list;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod model;
 mod passwords;
 mod policies;

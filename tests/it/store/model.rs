@@ -1,13 +1,11 @@
-//! Whatever happens, both stores have the same, and SQLite counts right.
+//! Whatever happens, all stores have the same, and SQLite counts right.
 
 use proptest::{collection::vec, option, prelude::*, test_runner::TestRunner};
-use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
-use tempfile::tempdir;
 use tokio::{runtime::Handle, task::block_in_place};
 use tower_pat::{
     actor::Urn,
     backend::StoreError,
-    store::{MemoryStore, SqliteStore, Store},
+    store::{MemoryStore, Store},
     token::{KeyId, LastUse, Revocation, RevocationRule, RuleScope, TokenRecord, TokenType},
     token_service::{
         Retention, TextTest, TokenFilter, TokenLookup, TokenQuery, TokenSort, TokenStore,
@@ -49,8 +47,11 @@ async fn take(store: &impl Store, step: &Step, now: i64) -> Result<u64, String> 
     result.map_err(|error| error.to_string())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn both_stores_have_the_same_after_anything() {
+/// Does anything to a store that begins empty, and looks whether it has what the one in memory has.
+fn check<S: Store>(
+    fresh: impl AsyncFn() -> S,
+    is_whole: impl AsyncFn(&S) -> Result<(), TestCaseError>,
+) {
     let runtime = Handle::current();
     let mut runner = TestRunner::new(ProptestConfig {
         cases: 60,
@@ -60,24 +61,19 @@ async fn both_stores_have_the_same_after_anything() {
     block_in_place(|| {
         runner.run(&vec(steps(), 1..25), |steps| {
             runtime.block_on(async {
-                let folder = tempdir().unwrap();
-                let path = folder.path().join("store.db");
-                let (memory, sqlite) =
-                    (MemoryStore::default(), SqliteStore::open(&path).await.unwrap());
-                let options = SqliteConnectOptions::new().filename(&path);
-                let mut raw = SqliteConnection::connect_with(&options).await.unwrap();
+                let (memory, store) = (MemoryStore::default(), fresh().await);
                 for (step, now) in steps.iter().zip(10..) {
                     let expected = take(&memory, step, now).await;
-                    prop_assert_eq!(take(&sqlite, step, now).await, expected, "{:?}", step);
-                    prop_assert_eq!(miscounted(&mut raw).await, 0, "{:?}", step);
+                    prop_assert_eq!(take(&store, step, now).await, expected, "{:?}", step);
+                    is_whole(&store).await?;
                     for number in 0..NUMBERS {
                         let expected = memory.find(&id(number)).await.unwrap();
-                        prop_assert_eq!(sqlite.find(&id(number)).await.unwrap(), expected);
+                        prop_assert_eq!(store.find(&id(number)).await.unwrap(), expected);
                     }
                 }
                 for query in queries() {
                     let expected = memory.list(&query).await.unwrap();
-                    prop_assert_eq!(sqlite.list(&query).await.unwrap(), expected, "{:?}", query);
+                    prop_assert_eq!(store.list(&query).await.unwrap(), expected, "{:?}", query);
                 }
                 Ok(())
             })
@@ -86,37 +82,95 @@ async fn both_stores_have_the_same_after_anything() {
     .unwrap();
 }
 
-/// How many of the counts that are kept are not what is there.
-async fn miscounted(connection: &mut SqliteConnection) -> i64 {
-    let listed = "SELECT owner, actor, coalesce(valid_until, expires_at) >> 22 AS span FROM tokens
-        WHERE revoked_at IS NULL AND token_type IS NOT 'SESSION'";
-    // Those of an owner, of an actor, of both, and all.
-    let each = format!(
-        "SELECT owner, actor, span FROM ({listed}) UNION ALL SELECT owner, '', span FROM ({listed})
-         UNION ALL SELECT '', actor, span FROM ({listed}) UNION ALL SELECT '', '', span
-             FROM ({listed})"
-    );
-    let mut miscounted = 0;
-    for (table, real) in [
-        ("token_counts", format!("SELECT owner, actor, count(*) FROM ({each}) GROUP BY 1, 2")),
-        (
-            "token_ends",
-            format!(
-                "SELECT owner, actor, span, count(*) FROM ({each}) WHERE span IS NOT NULL
-                 GROUP BY 1, 2, 3"
-            ),
-        ),
-    ] {
-        let sql = format!(
-            "SELECT count(*) FROM (
-                 SELECT * FROM (SELECT * FROM {table} EXCEPT SELECT * FROM ({real}))
-                 UNION ALL
-                 SELECT * FROM (SELECT * FROM ({real}) EXCEPT SELECT * FROM {table}))"
-        );
-        let sql = sqlx::AssertSqlSafe(sql);
-        miscounted += sqlx::query_scalar::<_, i64>(sql).fetch_one(&mut *connection).await.unwrap();
+#[cfg(feature = "sqlite")]
+mod sqlite {
+    use std::{cell::RefCell, path::PathBuf};
+
+    use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
+    use tempfile::{TempDir, tempdir};
+    use tower_pat::store::SqliteStore;
+
+    use super::*;
+
+    fn file(folder: &TempDir) -> PathBuf {
+        folder.path().join("store.db")
     }
-    miscounted
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn it_has_what_the_one_in_memory_has_after_anything() {
+        let folder = RefCell::new(tempdir().unwrap());
+        let path = || file(&folder.borrow());
+        check(
+            async || {
+                folder.replace(tempdir().unwrap());
+                SqliteStore::open(path()).await.unwrap()
+            },
+            async |_| {
+                let options = SqliteConnectOptions::new().filename(path());
+                let mut raw = SqliteConnection::connect_with(&options).await.unwrap();
+                prop_assert_eq!(miscounted(&mut raw).await, 0);
+                Ok(())
+            },
+        );
+    }
+
+    /// How many of the counts that are kept are not what is there.
+    async fn miscounted(connection: &mut SqliteConnection) -> i64 {
+        let listed =
+            "SELECT owner, actor, coalesce(valid_until, expires_at) >> 22 AS span FROM tokens
+            WHERE revoked_at IS NULL AND token_type IS NOT 'SESSION'";
+        // Those of an owner, of an actor, of both, and all.
+        let each = format!(
+            "SELECT owner, actor, span FROM ({listed}) UNION ALL SELECT owner, '', span FROM ({listed})
+             UNION ALL SELECT '', actor, span FROM ({listed}) UNION ALL SELECT '', '', span
+                 FROM ({listed})"
+        );
+        let mut miscounted = 0;
+        for (table, real) in [
+            ("token_counts", format!("SELECT owner, actor, count(*) FROM ({each}) GROUP BY 1, 2")),
+            (
+                "token_ends",
+                format!(
+                    "SELECT owner, actor, span, count(*) FROM ({each}) WHERE span IS NOT NULL
+                     GROUP BY 1, 2, 3"
+                ),
+            ),
+        ] {
+            let sql = format!(
+                "SELECT count(*) FROM (
+                     SELECT * FROM (SELECT * FROM {table} EXCEPT SELECT * FROM ({real}))
+                     UNION ALL
+                     SELECT * FROM (SELECT * FROM ({real}) EXCEPT SELECT * FROM {table}))"
+            );
+            let sql = sqlx::AssertSqlSafe(sql);
+            miscounted +=
+                sqlx::query_scalar::<_, i64>(sql).fetch_one(&mut *connection).await.unwrap();
+        }
+        miscounted
+    }
+}
+
+#[cfg(feature = "postgres")]
+mod postgres {
+    use tower_pat::store::PostgresStore;
+
+    use super::*;
+    use crate::postgres::Database;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn it_has_what_the_one_in_memory_has_after_anything() {
+        let database = Database::new().await;
+        let store = PostgresStore::connect(&database.url()).await.unwrap();
+        check(
+            async || {
+                let empty = "TRUNCATE tokens, token_counts, token_ends, token_deltas,
+                    revocation_rules, changes";
+                database.execute(empty).await.unwrap();
+                store.clone()
+            },
+            async |_| Ok(()),
+        );
+    }
 }
 
 /// Every way of asking that has an index, a count or a merge of its own.
