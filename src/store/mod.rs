@@ -2,13 +2,15 @@
 //!
 //! A store implements the traits of [`token_service`](crate::token_service),
 //! [`actor`](crate::actor), [`policy`](crate::policy) and [`feed`](crate::feed); one that
-//! implements all of them is a [`Store`]. There are two here, and one suite of tests that both pass:
+//! implements all of them is a [`Store`]. There are three here, and one suite of tests that all pass:
 //!
 //! * [`MemoryStore`] loses everything with the process;
 //! * `SqliteStore` (feature `sqlite`) keeps everything in one file, which several processes of one
-//!   machine can share.
+//!   machine can share;
+//! * `PostgresStore` (feature `postgres`) keeps everything in a PostgreSQL database, which many nodes
+//!   can share.
 //!
-//! # What holds for both
+//! # What holds for all
 //!
 //! 1. What was answered has happened: when a write returns, it is there for every later read, and in
 //!    a database it outlives a crash.
@@ -26,7 +28,8 @@
 //!
 //! The change feed needs no clock: a change is kept for
 //! [`Retention::changes`](crate::token_service::Retention::changes) from the first sweep that finds
-//! it, and the newest one for ever. Where nothing sweeps, the feed and all tombstones are kept.
+//! it. A reader that has not read for so long may find a gap. Where nothing sweeps, the feed and all
+//! tombstones are kept.
 //!
 //! # Example
 //!

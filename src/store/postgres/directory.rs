@@ -36,6 +36,19 @@ impl Directory for PostgresStore {
             Ok(self.profiles_of(&[&urn]).await?.remove(&*urn))
         })
     }
+
+    fn profiles<'a>(
+        &'a self,
+        urns: &'a [Urn],
+    ) -> BoxFuture<'a, Result<Vec<Option<ActorProfile>>, StoreError>> {
+        Box::pin(async move {
+            let urns: Vec<_> = urns.iter().map(|urn| stored(urn.as_str())).collect();
+            let wanted: BTreeSet<&str> = urns.iter().map(|urn| &**urn).collect();
+            let wanted: Vec<&str> = wanted.into_iter().collect();
+            let found = self.profiles_of(&wanted).await?;
+            Ok(urns.iter().map(|urn| found.get(&**urn).cloned()).collect())
+        })
+    }
 }
 
 impl DirectoryStore for PostgresStore {
