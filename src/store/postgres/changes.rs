@@ -257,8 +257,8 @@ fn statements(since: Option<&Snapshot>) -> String {
          WITH unread AS ({unread})
          SELECT pg_current_snapshot()::text AS snapshot, pg_is_in_recovery() AS in_recovery,
              (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS started,
-             trimmed_through::text AS trimmed_through, id, kind, subject
-         FROM feed_state LEFT JOIN unread ON true ORDER BY id;
+             (SELECT trimmed_through::text FROM feed_state) AS trimmed_through, id, kind, subject
+         FROM (SELECT) AS state LEFT JOIN unread ON true ORDER BY id;
          COMMIT",
         limit = READ_TIMEOUT.as_millis()
     )
