@@ -49,12 +49,13 @@ async fn take(store: &impl Store, step: &Step, now: i64) -> Result<u64, String> 
 
 /// Does anything to a store that begins empty, and looks whether it has what the one in memory has.
 fn check<S: Store>(
+    cases: u32,
     fresh: impl AsyncFn() -> S,
     is_whole: impl AsyncFn(&S) -> Result<(), TestCaseError>,
 ) {
     let runtime = Handle::current();
     let mut runner = TestRunner::new(ProptestConfig {
-        cases: 60,
+        cases,
         failure_persistence: None,
         ..ProptestConfig::default()
     });
@@ -101,6 +102,7 @@ mod sqlite {
         let folder = RefCell::new(tempdir().unwrap());
         let path = || file(&folder.borrow());
         check(
+            60,
             async || {
                 folder.replace(tempdir().unwrap());
                 SqliteStore::open(path()).await.unwrap()
@@ -162,6 +164,7 @@ mod postgres {
         let database = Database::new().await;
         let store = PostgresStore::connect(&database.url()).await.unwrap();
         check(
+            25,
             async || {
                 let empty = "TRUNCATE tokens, token_counts, token_ends, token_deltas,
                     revocation_rules, changes";
