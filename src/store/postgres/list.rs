@@ -91,11 +91,7 @@ fn page(query: &TokenQuery, selection: &Selection<'_>, with_rules: bool) -> Quer
     let parts = parts(selection.whose);
     // An index has the order of what was used, and that of what never was, though not of both.
     let is_of_all = selection.whose == Whose::Anybodys && query.sort == TokenSort::LastUsedAt;
-    let uses: &[&str] = if is_of_all {
-        &[" AND last_used_span IS NOT NULL", " AND last_used_span IS NULL"]
-    } else {
-        &[""]
-    };
+    let uses: &[Uses] = if is_of_all { &[Uses::Some, Uses::None] } else { &[Uses::Any] };
     let mut is_first = true;
     for part in &parts {
         for uses in uses {
@@ -104,11 +100,16 @@ fn page(query: &TokenQuery, selection: &Selection<'_>, with_rules: bool) -> Quer
             // No more than what the order needs, which an index has.
             sql.push("SELECT id, ").push(sorted(query.sort)).push(" FROM tokens WHERE ");
             push_part(&mut sql, part);
-            sql.push(uses);
+            sql.push(match uses {
+                Uses::Any => "",
+                Uses::Some => " AND last_used_span IS NOT NULL",
+                Uses::None => " AND last_used_span IS NULL",
+            });
             push_ends(&mut sql, "ends_at", selection.ends);
             push_rest(&mut sql, selection, with_rules);
-            if is_of_all {
-                push_order(&mut sql, query);
+            if parts.len() * uses.len() > 1 {
+                // With it, the server merges them.
+                push_order(&mut sql, query, *uses);
                 let wanted = i64::from(query.start) + i64::from(query.count);
                 sql.push(" LIMIT ").push(wanted);
             }
@@ -116,10 +117,18 @@ fn page(query: &TokenQuery, selection: &Selection<'_>, with_rules: bool) -> Quer
         }
     }
     sql.push(") AS parts");
-    push_order(&mut sql, query);
+    push_order(&mut sql, query, Uses::Any);
     sql.push(" LIMIT ").push(query.count).push(" OFFSET ").push(query.start);
     sql.push(") AS page ON tokens.id = page.number");
     sql
+}
+
+/// Which tokens, by whether they were ever used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Uses {
+    Any,
+    Some,
+    None,
 }
 
 /// What a list is sorted by, before the id.
@@ -132,7 +141,7 @@ fn sorted(sort: TokenSort) -> &'static str {
     }
 }
 
-fn push_order(sql: &mut QueryBuilder<Postgres>, query: &TokenQuery) {
+fn push_order(sql: &mut QueryBuilder<Postgres>, query: &TokenQuery, uses: Uses) {
     sql.push(" ORDER BY ");
     let direction = match (query.descending, query.sort) {
         // Nothing is less than everything else.
@@ -141,7 +150,12 @@ fn push_order(sql: &mut QueryBuilder<Postgres>, query: &TokenQuery) {
         (false, _) => " ASC",
         (true, _) => " DESC",
     };
-    for column in sorted(query.sort).split(", ") {
+    let columns = match uses {
+        // As the index has them, where the one time is as little there as the other.
+        Uses::None => "last_used_span",
+        Uses::Any | Uses::Some => sorted(query.sort),
+    };
+    for column in columns.split(", ") {
         sql.push(column).push(direction).push(", ");
     }
     sql.push(if query.descending { "id DESC" } else { "id ASC" });
@@ -220,8 +234,9 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL 
 // What is asked here an index answers, or a few of its rows do. How many tokens a rule covers, and so
 // whether going through all of them would be quicker, the server can only guess, and guesses a third.
 const BEGIN_BY_INDEX: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
-    SET LOCAL jit = off; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; \
-    SET LOCAL enable_mergejoin = off";
+    SET LOCAL jit = off; SET LOCAL max_parallel_workers_per_gather = 0; \
+    SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; \
+    SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
 
 /// How many rows of `token_deltas` may wait to be moved where they are found quicker.
 const MAX_DELTAS: u64 = 1_000;

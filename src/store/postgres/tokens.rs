@@ -1,6 +1,6 @@
 //! Tokens and revocation rules.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row};
 
@@ -72,6 +72,52 @@ impl TokenLookup for PostgresStore {
             found.iter().map(row::rule).collect()
         })
     }
+
+    fn find_all<'a>(
+        &'a self,
+        ids: &'a [TokenId],
+    ) -> BoxFuture<'a, Result<Vec<Option<TokenRecord>>, StoreError>> {
+        Box::pin(async move {
+            let mut connection = self.connection().await?;
+            let found = sqlx::query(FIND_ALL)
+                .bind(all_bytes(ids))
+                .fetch_all(&mut *connection)
+                .await
+                .map_err(unavailable)?;
+            connection.release();
+            let found: Vec<_> = found.iter().map(row::token).collect::<Result<_, _>>()?;
+            let found: HashMap<_, _> =
+                found.into_iter().map(|record| (record.id, record)).collect();
+            Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
+        })
+    }
+
+    fn rules_for_any<'a>(
+        &'a self,
+        subjects: &'a [RuleSubject<'a>],
+    ) -> BoxFuture<'a, Result<Vec<RevocationRule>, StoreError>> {
+        Box::pin(async move {
+            let urns = |urns: &mut dyn Iterator<Item = &'a Urn>| -> Vec<_> {
+                let each: BTreeSet<_> = urns.collect();
+                each.into_iter().map(|urn| stored(urn.as_str()).into_owned()).collect()
+            };
+            let keys: BTreeSet<_> = subjects
+                .iter()
+                .filter_map(|subject| subject.key)
+                .map(|key| key.to_string())
+                .collect();
+            let mut connection = self.connection().await?;
+            let found = sqlx::query(RULES_FOR_ANY)
+                .bind(keys.into_iter().collect::<Vec<_>>())
+                .bind(urns(&mut subjects.iter().map(|subject| subject.actor)))
+                .bind(urns(&mut subjects.iter().filter_map(|subject| subject.owner)))
+                .fetch_all(&mut *connection)
+                .await
+                .map_err(unavailable)?;
+            connection.release();
+            found.iter().map(row::rule).collect()
+        })
+    }
 }
 
 impl TokenUses for PostgresStore {
@@ -128,6 +174,10 @@ impl TokenStore for PostgresStore {
             }
             let (added, unsettled) = retrying(|| self.try_import(records)).await?;
             self.settle_committed(unsettled).await;
+            if records.len() > revoke::BATCH {
+                // As in `list`.
+                let _ = self.fold_all().await;
+            }
             Ok(added)
         })
     }
@@ -195,7 +245,8 @@ impl TokenStore for PostgresStore {
             ] {
                 deleted += self.delete(sql, time).await?;
             }
-            self.fold().await?;
+            self.fold_all().await?;
+            self.trim_changes(now, retention.changes).await?;
             Ok(deleted)
         })
     }
@@ -245,15 +296,18 @@ impl PostgresStore {
         for batch in records.chunks(revoke::BATCH) {
             let added = insert(write.connection(), batch).await?;
             count += added.len() as u64;
-            for (id, added) in &added {
-                // Those of one batch do not see each other; settling looks for itself.
-                unsettled.insert(*id);
-                if *added == Added::ParentOfSome {
-                    write.announce(&Change::Token(*id)).await?;
+            // Those of one statement do not see each other.
+            let mut parents = BTreeSet::new();
+            for record in batch {
+                let Some(added) = added.get(&record.id) else { continue };
+                if *added == Added::ParentOfSome || parents.contains(&record.id) {
+                    write.announce(&Change::Token(record.id)).await?;
                 }
+                parents.extend(record.parent);
+                // Settling looks for itself.
+                unsettled.insert(record.id);
+                unsettled.extend(record.parent);
             }
-            let is_added = |record: &&TokenRecord| added.contains_key(&record.id);
-            unsettled.extend(batch.iter().filter(is_added).filter_map(|record| record.parent));
         }
         let revoked = revoked_parents(write.connection(), &unsettled).await?;
         write.commit().await?;
@@ -407,6 +461,12 @@ async fn revoked_parents(
 }
 
 const FIND: &str = concat!("SELECT ", columns!(), " FROM tokens WHERE id = $1");
+
+const FIND_ALL: &str = concat!("SELECT ", columns!(), " FROM tokens WHERE id = ANY($1)");
+
+const RULES_FOR_ANY: &str = "SELECT scope, subject, issued_before, made_by FROM revocation_rules
+    WHERE scope = 'all' AND subject = '' OR scope = 'key' AND subject = ANY($1)
+        OR scope = 'actor' AND subject = ANY($2) OR scope = 'owner' AND subject = ANY($3)";
 
 // Four look-ups by the primary key, which a list of pairs (`IN`) would not be.
 const RULES: &str = "SELECT scope, subject, issued_before, made_by FROM revocation_rules
