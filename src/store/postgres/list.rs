@@ -93,6 +93,7 @@ fn page(query: &TokenQuery, selection: &Selection<'_>, with_rules: bool) -> Quer
     let is_of_all = selection.whose == Whose::Anybodys && query.sort == TokenSort::LastUsedAt;
     let uses: &[Uses] = if is_of_all { &[Uses::Some, Uses::None] } else { &[Uses::Any] };
     let mut is_first = true;
+    let is_merged = parts.len() * uses.len() > 1;
     for part in &parts {
         for uses in uses {
             sql.push(if is_first { "(" } else { " UNION ALL (" });
@@ -107,7 +108,7 @@ fn page(query: &TokenQuery, selection: &Selection<'_>, with_rules: bool) -> Quer
             });
             push_ends(&mut sql, "ends_at", selection.ends);
             push_rest(&mut sql, selection, with_rules);
-            if parts.len() * uses.len() > 1 {
+            if is_merged {
                 // With it, the server merges them.
                 push_order(&mut sql, query, *uses);
                 let wanted = i64::from(query.start) + i64::from(query.count);
