@@ -1,6 +1,6 @@
 //! What the errors of PostgreSQL mean.
 
-use sqlx::error::{DatabaseError, ErrorKind};
+use sqlx::error::DatabaseError;
 
 use crate::backend::StoreError;
 
@@ -11,16 +11,6 @@ pub(super) fn unavailable(error: sqlx::Error) -> StoreError {
         return StoreError::Invalid("an urn or another text is too long for the database".into());
     }
     StoreError::unavailable(error)
-}
-
-/// A row could not be added.
-pub(super) fn not_added(error: sqlx::Error) -> StoreError {
-    match &error {
-        sqlx::Error::Database(database) if database.kind() == ErrorKind::UniqueViolation => {
-            StoreError::AlreadyExists
-        }
-        _ => unavailable(error),
-    }
 }
 
 /// Whether what was tried can go well when it is tried again, since another transaction was in its

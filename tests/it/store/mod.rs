@@ -12,6 +12,10 @@ mod passwords;
 mod policies;
 #[cfg(feature = "postgres")]
 mod postgres_feed;
+#[cfg(feature = "postgres")]
+mod postgres_plans;
+#[cfg(feature = "postgres")]
+mod postgres_server;
 #[cfg(all(unix, feature = "postgres-tls"))]
 mod postgres_tls;
 mod rules;
