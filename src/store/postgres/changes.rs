@@ -198,8 +198,8 @@ impl PostgresStore {
         retention: Duration,
     ) -> Result<(), StoreError> {
         let mut write = self.write_at_leisure().await?;
-        // One sweep after the other, so that whoever sees one has seen all before it. The number of
-        // this transaction is given at the next statement, behind the lock.
+        // One sweep after the other: two could wait for rows of each other for ever, and whoever sees
+        // one has seen all before it, since its number is given at the next statement.
         sqlx::query("SELECT pg_advisory_xact_lock($1)")
             .bind(TRIMMING)
             .execute(write.connection())
