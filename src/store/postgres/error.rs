@@ -25,7 +25,7 @@ pub(super) fn is_conflict(error: &StoreError) -> bool {
 
 /// The SQLSTATE, where the server gave one.
 pub(super) fn code(error: &sqlx::Error) -> Option<String> {
-    error.as_database_error().and_then(DatabaseError::code).map(|code| code.into_owned())
+    error.as_database_error().and_then(DatabaseError::code).map(std::borrow::Cow::into_owned)
 }
 
 const SERIALIZATION_FAILURE: &str = "40001";

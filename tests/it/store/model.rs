@@ -51,7 +51,7 @@ async fn take(store: &impl Store, step: &Step, now: i64) -> Result<u64, String> 
 fn check<S: Store>(
     cases: u32,
     fresh: impl AsyncFn() -> S,
-    is_whole: impl AsyncFn(&S) -> Result<(), TestCaseError>,
+    is_whole: &impl AsyncFn(&S) -> Result<(), TestCaseError>,
 ) {
     let runtime = Handle::current();
     let mut runner = TestRunner::new(ProptestConfig {
@@ -107,7 +107,7 @@ mod sqlite {
                 folder.replace(tempdir().unwrap());
                 SqliteStore::open(path()).await.unwrap()
             },
-            async |_| {
+            &async |_| {
                 let options = SqliteConnectOptions::new().filename(path());
                 let mut raw = SqliteConnection::connect_with(&options).await.unwrap();
                 prop_assert_eq!(miscounted(&mut raw).await, 0);
@@ -171,7 +171,7 @@ mod postgres {
                 database.execute(empty).await.unwrap();
                 store.clone()
             },
-            async |_| Ok(()),
+            &async |_| Ok(()),
         );
     }
 }

@@ -4,7 +4,7 @@ use std::{
     fs,
     net::TcpListener,
     os::unix::fs::{MetadataExt, PermissionsExt},
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
 };
 
@@ -75,7 +75,7 @@ fn start(certificates: &Path) -> (Server, String) {
     (server, format!("postgres://tower_pat@localhost:{port}/postgres"))
 }
 
-fn with_authority(url: &str, mode: &str, authority: &PathBuf) -> String {
+fn with_authority(url: &str, mode: &str, authority: &Path) -> String {
     format!("{url}?sslmode={mode}&sslrootcert={}", authority.display())
 }
 
