@@ -412,25 +412,3 @@ pub(super) async fn a_role_is_given_to_all_who_are_there(fixture: &impl Fixture)
     assert_eq!(read(&store, &mut cursor).await, [Change::Actor(alice)]);
     assert_eq!(store.assign_role(None, &[]).await.unwrap(), 0);
 }
-
-pub(super) async fn many_profiles_are_those_of_each(fixture: &impl Fixture) {
-    let store = fixture.handle().await;
-    for name in ["alice", "bob", "carol"] {
-        store.create_user(&user(name)).await.unwrap();
-    }
-    store.set_groups(&user("alice"), GroupKind::Native, &[group("b"), group("a")]).await.unwrap();
-    store.set_groups(&user("bob"), GroupKind::External, &[group("a")]).await.unwrap();
-    store.set_groups(&user("bob"), GroupKind::Native, &[group("b")]).await.unwrap();
-    store.set_roles(&group("a"), &[role("Reader"), role("Admin")]).await.unwrap();
-    store.set_roles(&group("b"), &[role("Reader")]).await.unwrap();
-    store.set_roles(&user("bob"), &[role("Editor")]).await.unwrap();
-    store.set_suspended(&user("carol"), true).await.unwrap();
-    let urns = ["bob", "nobody", "carol", "alice", "bob"].map(user);
-    let mut each = Vec::new();
-    for urn in &urns {
-        each.push(store.profile(urn).await.unwrap());
-    }
-    assert!(each[1].is_none() && each[2].as_ref().unwrap().suspended);
-    assert_eq!(store.profiles(&urns).await.unwrap(), each);
-    assert_eq!(store.profiles(&[]).await.unwrap(), []);
-}

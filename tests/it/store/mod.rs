@@ -169,7 +169,6 @@ macro_rules! for_each_case {
                 groups_are_known_by_members_and_roles
                 a_deleted_group_leaves_nothing
                 a_role_is_given_to_all_who_are_there
-                many_profiles_are_those_of_each
             }
             passwords {
                 a_password_is_kept_until_it_is_changed
