@@ -43,6 +43,8 @@ pub(crate) struct Settings {
     pub(crate) lifetimes: LifetimePolicy,
     pub(crate) token_minting: TokenMinting,
     pub(crate) revocation_bound: Duration,
+    pub(crate) serve_stale_for: Duration,
+    pub(crate) store_timeout: Duration,
     pub(crate) cache_capacity: usize,
     pub(crate) system_actor: Option<Urn>,
 }
@@ -114,7 +116,18 @@ impl Config {
     /// | `METADATA_SERVICE_AUTH_ENFORCE_EXISTENCE_ENABLED` | `true` |
     /// | `ACCESS_TOKEN_ALLOWED_DURATIONS` | [`LifetimePolicy::DEFAULT_ALLOWED`] |
     /// | `ACCESS_TOKEN_ALLOW_NO_EXPIRY` | `false` |
-    /// | `TOWER_PAT_TOKEN_MINTING`, which DataHub does not have | `bounded`; see [`TokenMinting`] |
+    ///
+    /// And in names that DataHub does not have:
+    ///
+    /// | variable | default |
+    /// | --- | --- |
+    /// | `TOWER_PAT_TOKEN_MINTING` | `bounded`; see [`TokenMinting`] |
+    /// | `TOWER_PAT_REVOCATION_BOUND` | `1s`; see [`revocation_bound`](ConfigBuilder::revocation_bound) |
+    /// | `TOWER_PAT_SERVE_STALE_FOR` | `0s`; see [`serve_stale_for`](ConfigBuilder::serve_stale_for) |
+    /// | `TOWER_PAT_STORE_TIMEOUT` | `5s`; see [`store_timeout`](ConfigBuilder::store_timeout) |
+    ///
+    /// A time is a number with its unit, such as `500ms`, `2s` or `1m 30s`, or ISO 8601, such as
+    /// `PT2S`.
     ///
     /// Other variables of DataHub's are not looked at: an environment with
     /// `METADATA_SERVICE_AUTH_ENABLED=false` or a `DATAHUB_SYSTEM_CLIENT_ID` neither switches
@@ -204,6 +217,8 @@ impl ConfigBuilder {
                 lifetimes: LifetimePolicy::default(),
                 token_minting: TokenMinting::default(),
                 revocation_bound: Duration::from_secs(1),
+                serve_stale_for: Duration::ZERO,
+                store_timeout: Duration::from_secs(5),
                 cache_capacity: 10_000,
                 system_actor: None,
             },
@@ -236,7 +251,17 @@ impl ConfigBuilder {
             lifetimes = lifetimes.allow_no_expiry(allow);
         }
         let minting = parse_var(&var, MINTING)?.unwrap_or_default();
-        Ok(builder.lifetimes(lifetimes).token_minting(minting))
+        builder = builder.lifetimes(lifetimes).token_minting(minting);
+        if let Some(Span(bound)) = parse_var(&var, REVOCATION_BOUND)? {
+            builder = builder.revocation_bound(bound);
+        }
+        if let Some(Span(time)) = parse_var(&var, SERVE_STALE_FOR)? {
+            builder = builder.serve_stale_for(time);
+        }
+        if let Some(Span(time)) = parse_var(&var, STORE_TIMEOUT)? {
+            builder = builder.store_timeout(time);
+        }
+        Ok(builder)
     }
 
     /// The issuer that is written into tokens, and compared with. Default
@@ -309,8 +334,50 @@ impl ConfigBuilder {
     /// How long after a change on another node, such as a revocation, this one may still decide by
     /// what was before. Default 1 second, from 20 milliseconds to 1 hour. DataHub: up to 5 minutes
     /// for revoked tokens, 2 minutes for policies.
+    ///
+    /// A request that begins later than this after the change was committed is decided by what is so
+    /// since, or refused with a 503: also on a node that is cut off from the store, since what was
+    /// remembered is only an answer while the last successful read of the changes was sent no
+    /// longer ago. This is about policies, users and groups as much as about tokens.
+    ///
+    /// What it costs: each node reads the changes four times within the bound, whether there are
+    /// requests or not, which is four small reads per second at the default and forty at 100
+    /// milliseconds; and once more when a change is announced, though never more than fifty times as
+    /// often. A read may take a quarter of the bound: with a bound below four times what the store
+    /// takes at its slowest, requests go to the store again and again.
     pub fn revocation_bound(mut self, bound: Duration) -> Self {
         self.settings.revocation_bound = bound;
+        self
+    }
+
+    /// For how long beyond the revocation bound a node that cannot reach its store goes on to accept
+    /// the tokens that it knows. Default zero: it answers 503. At most 1 day.
+    ///
+    /// **With this, a token that was revoked, an actor who was suspended and a privilege that was
+    /// withdrawn still count on a node that is cut off, for `revocation_bound` and `serve_stale_for`
+    /// together.** What is longer than zero chooses that over an outage.
+    ///
+    /// It is about a token that this node had verified before and still remembers, and about nothing
+    /// else: not about one whose end has come, that the node knows to have been revoked, that has
+    /// not been judged anew after a gap in the changes, or that comes from a part with a time to live
+    /// of its own which is over. And it is about an outage: while the store answers, it is asked, and
+    /// its answer counts. A store that is known to fail is asked by one request now and then, and the
+    /// others do not wait for it.
+    ///
+    /// That it begins and that it ends is logged as a warning, and
+    /// [`Authenticator::served_stale`](crate::Authenticator::served_stale) counts the requests.
+    pub fn serve_stale_for(mut self, time: Duration) -> Self {
+        self.settings.serve_stale_for = time;
+        self
+    }
+
+    /// How long a request waits for the store until it is answered with a 503. Default 5 seconds,
+    /// from 1 millisecond to 1 hour.
+    ///
+    /// It is about finding out who a request comes from, all questions to the store together, and
+    /// about building an authenticator. A store may have shorter limits of its own.
+    pub fn store_timeout(mut self, time: Duration) -> Self {
+        self.settings.store_timeout = time;
         self
     }
 
@@ -334,7 +401,7 @@ impl ConfigBuilder {
     /// # Errors
     ///
     /// [`ConfigError`] for keys that are short, publicly known or of low variety, a salt that is
-    /// empty or publicly known, and a bound out of range.
+    /// empty or publicly known, and a bound or a time out of range.
     pub fn build(self) -> Result<Config, ConfigError> {
         let Self { secrets, settings } = self;
         let mut keys = KeyRing::new(safe_key("signing key", &secrets.signing_key)?);
@@ -349,6 +416,12 @@ impl ConfigBuilder {
         }
         if !BOUNDS.contains(&settings.revocation_bound) {
             return Err(ConfigError::RevocationBound(settings.revocation_bound));
+        }
+        if settings.serve_stale_for > LONGEST_STALE {
+            return Err(ConfigError::ServeStaleFor(settings.serve_stale_for));
+        }
+        if !STORE_TIMEOUTS.contains(&settings.store_timeout) {
+            return Err(ConfigError::StoreTimeout(settings.store_timeout));
         }
         Ok(Config { keys, salt: Salt::new(secrets.salt.as_str()), settings })
     }
@@ -417,6 +490,23 @@ pub enum ConfigError {
     /// The bound is out of range.
     #[error("a revocation bound of {0:?} is not from 20 milliseconds to 1 hour")]
     RevocationBound(Duration),
+    /// What is known would be served stale for too long.
+    #[error("serving what is stale for {0:?} is longer than 1 day")]
+    ServeStaleFor(Duration),
+    /// The time limit for the store is out of range.
+    #[error("a store timeout of {0:?} is not from 1 millisecond to 1 hour")]
+    StoreTimeout(Duration),
+}
+
+/// A time in the environment.
+struct Span(Duration);
+
+impl FromStr for Span {
+    type Err = jiff::Error;
+
+    fn from_str(text: &str) -> Result<Self, jiff::Error> {
+        Duration::try_from(text.parse::<jiff::SignedDuration>()?).map(Self)
+    }
 }
 
 fn parse_var<T: FromStr<Err: Error + Send + Sync + 'static>>(
@@ -466,6 +556,9 @@ const EXISTENCE: &str = "METADATA_SERVICE_AUTH_ENFORCE_EXISTENCE_ENABLED";
 const DURATIONS: &str = "ACCESS_TOKEN_ALLOWED_DURATIONS";
 const NO_EXPIRY: &str = "ACCESS_TOKEN_ALLOW_NO_EXPIRY";
 const MINTING: &str = "TOWER_PAT_TOKEN_MINTING";
+const REVOCATION_BOUND: &str = "TOWER_PAT_REVOCATION_BOUND";
+const SERVE_STALE_FOR: &str = "TOWER_PAT_SERVE_STALE_FOR";
+const STORE_TIMEOUT: &str = "TOWER_PAT_STORE_TIMEOUT";
 
 /// Published as defaults in DataHub's configuration until 2026; here only to be refused.
 const DATAHUB_FORMER_KEY: &str = "WnEdIeTG/VVCLQqGwC/BAkqyY0k+H8NEAtWGejrBI94=";
@@ -473,6 +566,9 @@ const DATAHUB_FORMER_SALT: &str = "ohDVbJBvHHVJh9S/UA4BYF9COuNnqqVhr9MLKEGXk1O="
 
 const BOUNDS: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(20)..=Duration::from_hours(1);
+const STORE_TIMEOUTS: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_hours(1);
+const LONGEST_STALE: Duration = Duration::from_hours(24);
 
 #[cfg(test)]
 mod tests {
@@ -534,6 +630,16 @@ mod tests {
     }
 
     #[test]
+    fn a_time_out_of_range_is_refused() {
+        for time in [Duration::ZERO, Duration::from_secs(3601)] {
+            let config = Config::builder(KEY, PEPPER).store_timeout(time).build();
+            assert!(matches!(config, Err(ConfigError::StoreTimeout(_))));
+        }
+        let config = Config::builder(KEY, PEPPER).serve_stale_for(Duration::from_secs(86_401));
+        assert!(matches!(config.build(), Err(ConfigError::ServeStaleFor(_))));
+    }
+
+    #[test]
     fn the_environment_is_read_in_datahubs_names() {
         let vars = |extra: &'static [(&str, &str)]| {
             move |name: &str| {
@@ -551,10 +657,20 @@ mod tests {
             (DURATIONS, "PT2H"),
             (NO_EXPIRY, "true"),
             (MINTING, "Sessions_Only"),
+            (REVOCATION_BOUND, "500ms"),
+            (SERVE_STALE_FOR, "1m 30s"),
+            (STORE_TIMEOUT, "PT2S"),
         ]))
         .unwrap();
         assert_eq!(config.token_minting(), TokenMinting::SessionsOnly);
         assert_eq!(Config::from_vars(vars(&[])).unwrap().token_minting(), TokenMinting::Bounded);
+        assert_eq!(config.settings.revocation_bound, Duration::from_millis(500));
+        assert_eq!(config.settings.serve_stale_for, Duration::from_secs(90));
+        assert_eq!(config.settings.store_timeout, Duration::from_secs(2));
+        let defaults = Config::from_vars(vars(&[])).unwrap().settings;
+        assert_eq!(defaults.revocation_bound, Duration::from_secs(1));
+        assert_eq!(defaults.serve_stale_for, Duration::ZERO);
+        assert_eq!(defaults.store_timeout, Duration::from_secs(5));
         assert_eq!(config.settings.issuer.as_deref(), Some("mine"));
         assert!(!config.settings.enforce_existence);
         assert!(config.lifetimes().allows_no_expiry());
@@ -565,6 +681,16 @@ mod tests {
         assert!(error(&[(NO_EXPIRY, "maybe")]).contains(NO_EXPIRY));
         assert!(error(&[(DURATIONS, "soon")]).contains(DURATIONS));
         assert!(error(&[(MINTING, "sometimes")]).contains(MINTING));
+        for time in ["soon", "5", "-1s"] {
+            let vars = [(SIGNING_KEY, KEY), (SALT, PEPPER), (SERVE_STALE_FOR, time)];
+            let var = |name: &str| {
+                let found = vars.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            let error = Config::from_vars(var).unwrap_err().to_string();
+            assert!(error.contains(SERVE_STALE_FOR), "{error}");
+        }
+        assert!(error(&[(REVOCATION_BOUND, "1ms")]).contains("revocation bound"));
         assert!(Config::from_vars(|_| None).unwrap_err().to_string().contains(SIGNING_KEY));
     }
 

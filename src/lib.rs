@@ -108,6 +108,7 @@ pub mod axum;
 pub mod backend;
 #[cfg(any(feature = "graphql", feature = "rest", feature = "session"))]
 mod body;
+mod caught;
 pub mod clock;
 pub mod config;
 #[cfg(any(feature = "session", feature = "front-door"))]

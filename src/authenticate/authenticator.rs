@@ -1,23 +1,35 @@
 use std::{
     fmt,
-    sync::{Arc, OnceLock, Weak, atomic::AtomicU64},
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use tokio::task::AbortHandle;
+use tokio::{
+    runtime::Handle,
+    sync::Notify,
+    task::AbortHandle,
+    time::{Instant, sleep, timeout},
+};
 use zeroize::Zeroizing;
 
 use super::{
     AccessToken, Attempt, AuthenticateError, Authentication, AuthenticatorBuilder, Credential,
     CredentialAuthenticator, Identity, PendingVerdict, RequestHead, Verdict,
     bearer::{self, Presented},
+    flight::Flights,
+    outage::Outage,
     policies::CompiledPolicies,
+    revalidate::{BATCH, Known, Suspect},
     uses::{Origin, Uses},
     verified::{Entry, Subject, Verified},
 };
 use crate::{
     actor::{Directory, Urn},
-    backend::StoreError,
+    backend::{StoreError, chain},
+    caught::Caught,
     clock::{Clock, Monotonic, Timestamp},
     config::Config,
     epoch::Epoch,
@@ -66,10 +78,19 @@ struct Inner {
     verified: Verified,
     /// Apart from the others: what is good as a session is none in the header, nor the other way.
     sessions: Verified,
+    flights: Arc<Flights>,
+    outage: Outage,
     recent: RecentChanges,
     epoch: Epoch,
+    /// The epoch that the feed's follower saw last.
+    seen_epoch: AtomicU64,
+    /// Something is remembered that is to be judged anew.
+    suspected: Arc<Notify>,
+    /// How often feeds are read: a quarter of the revocation bound.
+    interval: Duration,
+    store_timeout: Duration,
     feeds: Vec<Arc<Freshness>>,
-    followers: OnceLock<Vec<AbortHandle>>,
+    tasks: OnceLock<Vec<AbortHandle>>,
 }
 
 /// A token that is good as far as can be told without a store.
@@ -85,11 +106,19 @@ struct Unknown {
 
 /// What was so before anything was looked up.
 #[derive(Clone, Copy)]
-struct Start {
-    now: Timestamp,
-    monotonic: Monotonic,
-    position: u64,
-    epoch: u64,
+pub(super) struct Start {
+    pub(super) now: Timestamp,
+    pub(super) monotonic: Monotonic,
+    pub(super) position: u64,
+    pub(super) epoch: u64,
+}
+
+/// A token that is good.
+struct Judged {
+    authentication: Authentication,
+    subject: Subject,
+    deadline: Monotonic,
+    is_stored: bool,
 }
 
 impl Authenticator {
@@ -114,23 +143,30 @@ impl Authenticator {
 
     pub(super) async fn start(config: &Config, parts: Parts) -> Result<Self, StoreError> {
         let bound = config.settings.revocation_bound;
+        let store_timeout = config.settings.store_timeout;
         let mut followers = Vec::with_capacity(parts.feeds.len());
         for feed in parts.feeds {
-            followers.push(Follower::start(feed, parts.clock.clone(), bound).await?);
+            let clock = parts.clock.clone();
+            followers.push(Follower::start(feed, clock, bound, store_timeout).await?);
         }
+        let interval = bound / 4;
+        let time_to_live = earlier(parts.tokens_ttl, parts.directory_ttl);
+        // What is shared is no older than what may be remembered.
+        let shared_for = earlier(earlier(time_to_live, parts.policies_ttl), Some(bound));
         let policies = CompiledPolicies::new(
             parts.policies,
             parts.policies_ttl,
             config.settings.system_actor.clone(),
         );
         // Read now, so that a store that cannot be read is noticed at the start.
-        policies.current(&*parts.clock, parts.clock.monotonic(), true).await?;
+        let read = policies.current(&*parts.clock, parts.clock.monotonic(), true);
+        timeout(store_timeout, read).await.map_err(StoreError::unavailable)??;
         let feeds = followers.iter().map(Follower::freshness).collect();
         let inner = Arc::new(Inner {
             verification: Verification::new(config),
             tokens: parts.tokens,
             directory: parts.directory,
-            time_to_live: earlier(parts.tokens_ttl, parts.directory_ttl),
+            time_to_live,
             policies,
             uses: parts.token_uses.map(|store| Arc::new(Uses::new(store))),
             facts: parts.facts,
@@ -139,18 +175,28 @@ impl Authenticator {
             clock: parts.clock,
             verified: Verified::new(config.settings.cache_capacity),
             sessions: Verified::new(config.settings.cache_capacity),
+            flights: Flights::new(Handle::current(), shared_for.unwrap_or(bound)),
+            outage: Outage::new(config.settings.serve_stale_for, interval),
             recent: RecentChanges::new(RECENT_CHANGES),
             epoch: Epoch::default(),
+            seen_epoch: AtomicU64::new(0),
+            suspected: Arc::new(Notify::new()),
+            interval,
+            store_timeout,
             feeds,
-            followers: OnceLock::new(),
+            tasks: OnceLock::new(),
         });
         let spawn = |follower| tokio::spawn(follow(follower, Arc::downgrade(&inner)));
-        let tasks = followers.into_iter().map(|follower| spawn(follower).abort_handle()).collect();
+        let mut tasks: Vec<_> =
+            followers.into_iter().map(|follower| spawn(follower).abort_handle()).collect();
+        if inner.verified.is_on() {
+            tasks.push(tokio::spawn(revalidate(Arc::downgrade(&inner))).abort_handle());
+        }
         if let Some(uses) = &inner.uses {
             tokio::spawn(uses.clone().run());
         }
         // Nobody else has `inner` yet, so it is set here and nowhere else.
-        let _ = inner.followers.set(tasks);
+        let _ = inner.tasks.set(tasks);
         Ok(Self { inner })
     }
 
@@ -184,6 +230,14 @@ impl Authenticator {
             Some(uses) => uses.flush().await,
             None => Ok(()),
         }
+    }
+
+    /// How many requests were answered by what was remembered alone, while the store could not be
+    /// asked and changes were unknown, since this authenticator was built: see
+    /// [`serve_stale_for`](crate::config::ConfigBuilder::serve_stale_for), without which it is 0.
+    #[must_use]
+    pub fn served_stale(&self) -> u64 {
+        self.inner.outage.served_in_all()
     }
 
     /// Judges a request as far as it can be without waiting.
@@ -225,11 +279,15 @@ impl Authenticator {
         let inner = &self.inner;
         let verified = inner.verified(place);
         let monotonic = inner.clock.monotonic();
-        if inner.is_fresh(monotonic)
-            && let Some(found) = verified.get(raw, monotonic, inner.epoch.current(), |known| {
+        let is_fresh = inner.is_fresh(monotonic);
+        if is_fresh
+            && let Some(found) = verified.get(raw, monotonic, inner.current_epoch(), |known| {
                 inner.note_remembered(known, head, monotonic)
             })
         {
+            return Verdict::Ready(Ok(found));
+        }
+        if !is_fresh && let Some(found) = inner.known_in_outage(raw, place, head, monotonic) {
             return Verdict::Ready(Ok(found));
         }
         let start = inner.begin();
@@ -241,7 +299,7 @@ impl Authenticator {
                 let text = verified.is_on().then(|| Zeroizing::new(raw.into()));
                 let origin = inner.uses.as_ref().map(|_| Origin::of(head));
                 let unknown = Unknown { token, text, place, origin, start };
-                Verdict::Pending(PendingVerdict(Box::pin(inner.clone().resolve(unknown))))
+                Verdict::Pending(PendingVerdict(Box::pin(inner.clone().find_out(unknown))))
             }
         }
     }
@@ -275,8 +333,13 @@ impl Authenticator {
 impl Inner {
     fn begin(&self) -> Start {
         // The clocks last: if they jump behind this, the epoch is an old one.
-        let (position, epoch) = (self.recent.position(), self.epoch.current());
+        let (position, epoch) = (self.recent.position(), self.current_epoch());
         Start { now: self.clock.now(), monotonic: self.clock.monotonic(), position, epoch }
+    }
+
+    /// Moves whenever everything that was decided before may be wrong.
+    fn current_epoch(&self) -> u64 {
+        self.epoch.current()
     }
 
     fn is_fresh(&self, now: Monotonic) -> bool {
@@ -290,12 +353,87 @@ impl Inner {
         }
     }
 
-    async fn resolve(
+    /// Asks the stores, or waits for somebody who does already.
+    async fn find_out(
         self: Arc<Self>,
         unknown: Unknown,
     ) -> Result<Authentication, AuthenticateError> {
+        let (start, place, id) = (unknown.start, unknown.place, unknown.token.id);
+        let text = match self.outage.serve_stale_for() {
+            Some(_) => unknown.text.clone(),
+            None => None,
+        };
+        let look_up = || self.clone().look_up(unknown);
+        let result = self.flights.share((place, id), start, look_up).await;
+        let Some(text) = text.filter(|_| matches!(result, Err(AuthenticateError::Unavailable(_))))
+        else {
+            return result;
+        };
+        let now = self.clock.monotonic();
+        // Not noted: it will be when it is used the next time.
+        self.remembered_in_outage(&text, place, now, |_| now).map_or(result, Ok)
+    }
+
+    /// Asks the stores, for all who wait for this token.
+    async fn look_up(
+        self: Arc<Self>,
+        unknown: Unknown,
+    ) -> Result<Authentication, AuthenticateError> {
+        let result = self.within_time(self.resolve(unknown)).await;
+        let failed = matches!(result, Err(AuthenticateError::Unavailable(_)));
+        self.outage.note(failed, self.clock.monotonic());
+        result
+    }
+
+    /// What comes of asking stores, or an outage if that takes too long.
+    async fn within_time<T>(
+        &self,
+        asked: impl Future<Output = Result<T, AuthenticateError>>,
+    ) -> Result<T, AuthenticateError> {
+        match timeout(self.store_timeout, asked).await {
+            Ok(result) => result,
+            Err(elapsed) => Err(StoreError::unavailable(elapsed).into()),
+        }
+    }
+
+    async fn resolve(&self, unknown: Unknown) -> Result<Authentication, AuthenticateError> {
         let Unknown { token, text, place, origin, start } = unknown;
-        let stored = self.verification.look_up(&*self.tokens, &token, start.now).await?;
+        let id = token.id;
+        let judged = match self.judge(&*self.tokens, &*self.directory, token, place, start).await {
+            Ok(judged) => judged,
+            Err(error) => {
+                let is_known = !matches!(error, AuthenticateError::Unavailable(_));
+                if let Some(text) = text.filter(|_| is_known) {
+                    // The feed will say so too, but may not be read at the moment.
+                    self.verified(place).forget(&text);
+                }
+                return Err(error);
+            }
+        };
+        // What is not stored has nothing in which its use could be noted.
+        let use_is_due = match (&self.uses, origin) {
+            (Some(uses), Some(origin)) if judged.is_stored => {
+                uses.note(id, &origin, start.now, start.monotonic)
+            }
+            _ => NEVER,
+        };
+        let authentication = judged.authentication.clone();
+        if let Some(text) = text {
+            self.remember(place, text, judged, use_is_due, start);
+        }
+        Ok(authentication)
+    }
+
+    /// Judges a token whose text is good by what these say.
+    async fn judge(
+        &self,
+        tokens: &dyn TokenLookup,
+        directory: &dyn Directory,
+        token: SignedToken,
+        place: TokenPlace,
+        start: Start,
+    ) -> Result<Judged, AuthenticateError> {
+        let stored = self.verification.look_up(tokens, &token, start.now).await?;
         // Log-out and a new password end what is stored as a session, and nothing else.
         let token_type = stored.as_ref().and_then(|stored| stored.record.token_type);
         if place == TokenPlace::Session && token_type != Some(TokenType::Session) {
@@ -317,34 +455,148 @@ impl Inner {
             expires_at,
         });
         let (authentication, good_until) =
-            self.act_as(token.actor.clone(), credential, start).await?;
-        // What is not stored has nothing in which its use could be noted.
-        let use_is_due = match (&self.uses, origin) {
-            (Some(uses), Some(origin)) if is_stored => {
-                uses.note(token.id, &origin, start.now, start.monotonic)
-            }
-            _ => NEVER,
-        };
-        let Some(text) = text else { return Ok(authentication) };
+            self.act_as(directory, token.actor.clone(), credential, start).await?;
         let ends = expires_at.map(|at| start.monotonic.saturating_add(at.since(start.now)));
-        let deadline = earlier(ends, good_until).unwrap_or(NEVER);
+        let SignedToken { id, actor, key_id, .. } = token;
+        Ok(Judged {
+            authentication,
+            subject: Subject { id, actor, owner, key_id, ancestors },
+            deadline: earlier(ends, good_until).unwrap_or(NEVER),
+            is_stored,
+        })
+    }
+
+    /// Remembers what was judged by what was so after `start`.
+    fn remember(
+        &self,
+        place: TokenPlace,
+        text: Zeroizing<Box<[u8]>>,
+        judged: Judged,
+        use_is_due: Monotonic,
+        start: Start,
+    ) {
         let entry = Entry {
             text,
-            authentication: authentication.clone(),
-            subject: Subject {
-                id: token.id,
-                actor: token.actor,
-                owner,
-                key_id: token.key_id,
-                ancestors,
-            },
-            deadline,
+            authentication: judged.authentication,
+            subject: judged.subject,
+            deadline: judged.deadline,
             epoch: start.epoch,
             use_is_due: AtomicU64::new(use_is_due.as_nanos()),
         };
+        let (position, now) = (start.position, self.clock.monotonic());
+        let epoch = || self.current_epoch();
+        self.verified(place).insert(entry, &self.recent, position, now, epoch);
+    }
+
+    /// What is remembered, if the store is known to fail: then nobody waits for it but one request
+    /// now and then.
+    #[cold]
+    fn known_in_outage(
+        &self,
+        text: &[u8],
+        place: TokenPlace,
+        head: RequestHead<'_>,
+        now: Monotonic,
+    ) -> Option<Authentication> {
+        if self.outage.serve_stale_for().is_none() || self.outage.is_to_be_asked(now) {
+            return None;
+        }
+        let note = |known: &Authentication| self.note_remembered(known, head, now);
+        self.remembered_in_outage(text, place, now, note)
+    }
+
+    /// What is remembered, as long as `serve_stale_for` allows to answer by it alone.
+    fn remembered_in_outage(
+        &self,
+        text: &[u8],
+        place: TokenPlace,
+        now: Monotonic,
+        note: impl FnOnce(&Authentication) -> Monotonic,
+    ) -> Option<Authentication> {
+        if !self.may_serve_stale(now) {
+            return None;
+        }
+        let found = self.verified(place).get(text, now, self.current_epoch(), note)?;
+        self.outage.served();
+        Some(found)
+    }
+
+    fn may_serve_stale(&self, now: Monotonic) -> bool {
+        let longest = self.outage.serve_stale_for();
+        longest.is_some_and(|time| self.feeds.iter().all(|feed| feed.was_fresh(now, time)))
+    }
+
+    /// After each reading of a feed, whatever came of it.
+    fn after_reading(&self) {
         let now = self.clock.monotonic();
-        self.verified(place).insert(entry, &self.recent, start.position, now);
-        Ok(authentication)
+        if self.is_fresh(now) || !self.may_serve_stale(now) {
+            self.outage.ended();
+        }
+        // Here and not where it moves, since that is also elsewhere.
+        let epoch = self.current_epoch();
+        if self.seen_epoch.swap(epoch, Ordering::AcqRel) != epoch {
+            self.suspected.notify_one();
+        }
+    }
+
+    /// Judges some of what is suspect anew, and says how many tokens that were.
+    async fn judge_suspects(&self) -> Result<usize, AuthenticateError> {
+        for place in [TokenPlace::Header, TokenPlace::Session] {
+            let now = self.clock.monotonic();
+            let suspects = self.verified(place).suspects(self.current_epoch(), now, BATCH);
+            if !suspects.is_empty() {
+                let judged = suspects.len();
+                self.within_time(self.judge_batch(place, suspects)).await?;
+                return Ok(judged);
+            }
+        }
+        Ok(0)
+    }
+
+    async fn judge_batch(
+        &self,
+        place: TokenPlace,
+        suspects: Vec<Suspect>,
+    ) -> Result<(), AuthenticateError> {
+        let start = self.begin();
+        let verified = self.verified(place);
+        let (mut texts, mut signed) = (Vec::new(), Vec::new());
+        for Suspect { text } in suspects {
+            // From the start, so that a key that is gone and whatever else was decided by the text
+            // alone counts too. Nobody waits for it.
+            let checked = std::str::from_utf8(&text)
+                .ok()
+                .and_then(|text| self.verification.check_as(text, place, start.now).ok());
+            match checked {
+                Some(token) => {
+                    texts.push(text);
+                    signed.push(token);
+                }
+                None => verified.forget(&text),
+            }
+        }
+        let known = match Known::read(&*self.tokens, &*self.directory, &signed).await {
+            Ok(known) => known,
+            Err(error) => {
+                // What cannot be read will not be the next time either. Each is asked for by itself
+                // when it is used.
+                if !matches!(error, StoreError::Unavailable(_)) {
+                    texts.iter().for_each(|text| verified.forget(text));
+                }
+                return Err(error.into());
+            }
+        };
+        for (text, token) in texts.into_iter().zip(signed) {
+            match self.judge(&known, &known, token, place, start).await {
+                // That its use may be noted already is known where uses are.
+                Ok(judged) => self.remember(place, text, judged, start.monotonic, start),
+                Err(AuthenticateError::Unavailable(StoreError::Unavailable(error))) => {
+                    return Err(StoreError::Unavailable(error).into());
+                }
+                Err(_) => verified.forget(&text),
+            }
+        }
+        Ok(())
     }
 
     /// Notes the use of a token that is remembered. Once a minute for each, so out of the way.
@@ -369,18 +621,20 @@ impl Inner {
         credential: Credential,
     ) -> Result<Authentication, AuthenticateError> {
         let start = self.begin();
-        let (authentication, _) = self.act_as(actor, credential, start).await?;
+        let acting = self.act_as(&*self.directory, actor, credential, start);
+        let (authentication, _) = self.within_time(acting).await?;
         Ok(authentication)
     }
 
     /// Whether the actor may act, and what they may do; and until when that may be remembered.
     async fn act_as(
         &self,
+        directory: &dyn Directory,
         actor: Urn,
         credential: Credential,
         start: Start,
     ) -> Result<(Authentication, Option<Monotonic>), AuthenticateError> {
-        let actor = self.verification.actor(&*self.directory, &actor).await?;
+        let actor = self.verification.actor(directory, &actor).await?;
         // The directory may have taken its time: what is in force is judged as of now.
         let now = self.clock.monotonic();
         let policies = self.policies.current(&*self.clock, now, self.is_fresh(now)).await?;
@@ -396,8 +650,8 @@ impl ChangeSink for Inner {
         // First where entries in the making look, then the entries that are made.
         self.recent.push(changes);
         if changes.len() >= RECENT_CHANGES {
-            // Looking for each among all that is remembered takes longer than starting anew.
-            return self.forget_all();
+            // Looking for each among all that is remembered takes longer than judging it anew.
+            return self.suspect_all();
         }
         let mut everything = false;
         for change in changes {
@@ -421,9 +675,13 @@ impl ChangeSink for Inner {
         self.sessions.remove(changes);
     }
 
-    fn forget_all(&self) {
+    fn suspect_all(&self) {
         self.policies.changed();
         self.epoch.advance();
+    }
+
+    fn forget_all(&self) {
+        self.suspect_all();
         self.verified.clear();
         self.sessions.clear();
     }
@@ -431,8 +689,8 @@ impl ChangeSink for Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        for follower in self.followers.get().into_iter().flatten() {
-            follower.abort();
+        for task in self.tasks.get().into_iter().flatten() {
+            task.abort();
         }
         if let Some(uses) = &self.uses {
             uses.close();
@@ -440,12 +698,60 @@ impl Drop for Inner {
     }
 }
 
+/// Follows a feed until the last clone of the authenticator is gone. A panic in the store is an
+/// attempt that failed, and no end.
 async fn follow(mut follower: Follower, sink: Weak<Inner>) {
+    while Caught::new(follow_on(&mut follower, &sink)).await.is_err() {
+        follower.panicked();
+        sleep(follower.interval()).await;
+    }
+}
+
+async fn follow_on(follower: &mut Follower, sink: &Weak<Inner>) {
+    let feed = follower.feed();
     loop {
-        follower.wait().await;
+        // Asked for before reading, so that what is announced meanwhile wakes.
+        let woken = feed.woken();
         // Not held while waiting, so that the last clone of the authenticator ends this.
-        let Some(sink) = sink.upgrade() else { return };
-        follower.read(&*sink).await;
+        let Some(inner) = sink.upgrade() else { return };
+        follower.read(&*inner).await;
+        inner.after_reading();
+        drop(inner);
+        follower.wait(woken).await;
+    }
+}
+
+/// Judges anew what is suspect, until the last clone of the authenticator is gone. One batch at a
+/// time, with pauses, so that the store has time for requests.
+async fn revalidate(inner: Weak<Inner>) {
+    let Some(suspected) = inner.upgrade().map(|inner| inner.suspected.clone()) else { return };
+    let mut is_failing = false;
+    loop {
+        suspected.notified().await;
+        loop {
+            let Some(inner) = inner.upgrade() else { return };
+            let begun = Instant::now();
+            let judged = Caught::new(inner.judge_suspects()).await;
+            let pause = match judged {
+                Ok(Ok(0)) => break,
+                Ok(Ok(_)) => {
+                    is_failing = false;
+                    begun.elapsed()
+                }
+                Ok(Err(error)) => {
+                    // Once, and not at every attempt.
+                    if !std::mem::replace(&mut is_failing, true) {
+                        let cause = chain(&error);
+                        tracing::warn!(%cause, "verified tokens cannot be judged anew yet");
+                    }
+                    inner.interval
+                }
+                // The panic hook has seen what it said.
+                Err(_) => inner.interval,
+            };
+            drop(inner);
+            sleep(pause).await;
+        }
     }
 }
 

@@ -1,3 +1,5 @@
+use std::{error::Error, fmt, sync::Arc};
+
 use crate::{
     actor::Inactive,
     backend::StoreError,
@@ -41,6 +43,69 @@ pub enum AuthenticateError {
     /// A store could not answer, so nothing is known.
     #[error("store unavailable")]
     Unavailable(#[source] StoreError),
+}
+
+impl AuthenticateError {
+    /// The same error for one of several requests that waited for it.
+    pub(super) fn of_shared(shared: &Arc<Self>) -> Self {
+        let store = match &**shared {
+            Self::InvalidToken(error) => match error.copied() {
+                Ok(error) => return Self::InvalidToken(error),
+                Err(error) => error,
+            },
+            Self::Inactive(inactive) => return Self::Inactive(*inactive),
+            Self::Refused(rejection) => return Self::Refused(rejection.clone()),
+            Self::MissingToken => return Self::MissingToken,
+            Self::MultipleHeaders => return Self::MultipleHeaders,
+            Self::SeveralCredentials => return Self::SeveralCredentials,
+            Self::SeveralSessions => return Self::SeveralSessions,
+            Self::CrossOrigin => return Self::CrossOrigin,
+            Self::MalformedHeader => return Self::MalformedHeader,
+            Self::Unavailable(error) => error,
+        };
+        let cause = Box::new(SharedCause(shared.clone()));
+        Self::Unavailable(match store {
+            StoreError::Corrupt { what, source: None } => {
+                StoreError::Corrupt { what, source: None }
+            }
+            StoreError::Corrupt { what, .. } => StoreError::Corrupt { what, source: Some(cause) },
+            _ => StoreError::Unavailable(cause),
+        })
+    }
+
+    fn store_error(&self) -> Option<&StoreError> {
+        match self {
+            Self::Unavailable(error) | Self::InvalidToken(VerifyError::Store(error)) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// The cause of a store's error that several requests have in common.
+#[derive(Debug)]
+struct SharedCause(Arc<AuthenticateError>);
+
+impl SharedCause {
+    fn cause(&self) -> Option<&(dyn Error + 'static)> {
+        let error = self.0.store_error()?;
+        // An error without a cause is its own.
+        Some(error.source().unwrap_or(error))
+    }
+}
+
+impl fmt::Display for SharedCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.cause() {
+            Some(cause) => fmt::Display::fmt(cause, f),
+            None => fmt::Display::fmt(&self.0, f),
+        }
+    }
+}
+
+impl Error for SharedCause {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause()?.source()
+    }
 }
 
 impl From<VerifyError> for AuthenticateError {

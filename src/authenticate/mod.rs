@@ -50,8 +50,10 @@
 //!
 //! # In deployment
 //!
-//! * Nothing here ends a look-up that takes too long: put a time limit in front, such as
-//!   `tower::timeout` or tower-http's.
+//! * Requests that bring the same token while it is looked up wait for one look-up. It goes on if
+//!   they are given up, and ends after
+//!   [`store_timeout`](crate::config::ConfigBuilder::store_timeout): who waits then gets a 503. How
+//!   many look-ups ask the store at the same time is up to its pool.
 //! * A refusal of gRPC has the HTTP status 200, as gRPC wants it. Only a POST is taken for gRPC, so a
 //!   proxy that asks by GET whether a request may pass gets a 401.
 //! * In required mode a CORS preflight is refused like everything else without a token: answer it in
@@ -59,7 +61,11 @@
 //! * The feed is followed by a task of the runtime in which the authenticator was built, whose timer
 //!   must be on. If that runtime ends, every request asks the store.
 //! * An outage of the store is a 503 and never a 401. What was verified before is still an answer
-//!   until the change feed is stale, which it is after the revocation bound.
+//!   until the change feed is stale, which it is after the revocation bound, or for longer if
+//!   [`serve_stale_for`](crate::config::ConfigBuilder::serve_stale_for) says so.
+//! * What was verified before is judged anew in the background, a few hundred tokens at a time, after
+//!   changes may have been missed and after a change that concerns everybody, such as one of
+//!   policies. A request whose token has not had its turn asks the store.
 //! * Behind a router that strips a prefix from paths, excluded paths are seen without that prefix.
 //! * The address that is noted with a use is that of [`ClientAddress`], which the server puts into the
 //!   request. No header is believed.
@@ -76,10 +82,13 @@ mod builder;
 mod chain;
 mod error;
 mod excluded;
+mod flight;
 mod future;
 mod head;
 mod layer;
+mod outage;
 mod policies;
+mod revalidate;
 mod service;
 mod uses;
 mod verdict;

@@ -13,7 +13,7 @@ use std::{
 use foldhash::fast::RandomState;
 use zeroize::Zeroizing;
 
-use super::Authentication;
+use super::{Authentication, revalidate::Suspect};
 use crate::{
     actor::Urn,
     clock::Monotonic,
@@ -30,6 +30,8 @@ use crate::{
 /// * its deadline has not come: the token's end, or that of what was read with a time to live,
 /// * the epoch is still the one that was read before anything was looked up,
 /// * the feed is fresh, which the caller looks at.
+///
+/// One of an earlier epoch is suspect: no answer, and kept to be judged anew.
 ///
 /// A change ends the entries it concerns. One that arrived while an entry was being made is found
 /// in the recent changes when the entry is put in, under the lock under which a later one would
@@ -142,29 +144,69 @@ impl Verified {
         Some(entry.authentication.clone())
     }
 
-    /// Remembers `entry`, unless something that concerns it has changed since `position`.
+    /// Remembers `entry`, unless something that concerns it has changed since `position`, or
+    /// everything has: then the current epoch, which is asked under the lock, is a later one.
     pub(super) fn insert(
         &self,
         entry: Entry,
         recent: &RecentChanges,
         position: u64,
         now: Monotonic,
+        epoch: impl FnOnce() -> u64,
     ) {
         let Some((hash, shard)) = self.place(&entry.text) else { return };
         let mut entries = shard.write().unwrap_or_else(PoisonError::into_inner);
-        if !recent.none_since(position, |change| entry.subject.is_concerned_by(change)) {
+        let is_current = entry.epoch == epoch();
+        if !is_current
+            || !recent.none_since(position, |change| entry.subject.is_concerned_by(change))
+        {
             return;
         }
         if entries.len() >= self.shard_capacity && !entries.contains_key(&hash) {
-            let epoch = entry.epoch;
-            entries.retain(|_, old| now < old.deadline && old.epoch == epoch);
+            entries.retain(|_, old| now < old.deadline);
             if entries.len() >= self.shard_capacity {
-                // Any one: the map's order is random.
-                let Some(victim) = entries.keys().next().copied() else { return };
+                // One that is no answer at the moment, or any one: the map's order is random.
+                let is_suspect = |(_, old): &(&u64, &Entry)| old.epoch != entry.epoch;
+                let victim = entries.iter().find(is_suspect).or_else(|| entries.iter().next());
+                let Some(victim) = victim.map(|(hash, _)| *hash) else { return };
                 entries.remove(&victim);
             }
         }
         entries.insert(hash, entry);
+    }
+
+    /// Some of what is not of this epoch, and is not over.
+    pub(super) fn suspects(&self, epoch: u64, now: Monotonic, limit: usize) -> Vec<Suspect> {
+        let mut found = Vec::new();
+        for shard in &self.shards {
+            let entries = shard.read().unwrap_or_else(PoisonError::into_inner);
+            let suspects = entries
+                .values()
+                .filter(|entry| entry.epoch != epoch && now < entry.deadline)
+                .map(|entry| Suspect { text: entry.text.clone() });
+            found.extend(suspects.take(limit.saturating_sub(found.len())));
+        }
+        found
+    }
+
+    /// Ends the entry for `text`, which turned out not to be good.
+    pub(super) fn forget(&self, text: &[u8]) {
+        let Some((hash, shard)) = self.place(text) else { return };
+        let is_there =
+            |entries: &Shard| entries.get(&hash).is_some_and(|entry| **entry.text == *text);
+        // Most that is not good was never remembered, and takes nobody's time.
+        if is_there(&shard.read().unwrap_or_else(PoisonError::into_inner)) {
+            let mut entries = shard.write().unwrap_or_else(PoisonError::into_inner);
+            if is_there(&entries) {
+                entries.remove(&hash);
+            }
+        }
+    }
+
+    /// How many tokens are remembered, answers or not.
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.read().unwrap().len()).sum()
     }
 
     /// Ends the entries that `changes` concern.
@@ -231,14 +273,44 @@ mod tests {
         for capacity in [0, 1, 8, 33, 100] {
             let verified = Verified::new(capacity);
             for number in 0..500 {
-                verified.insert(entry(number), &recent, 0, now);
+                verified.insert(entry(number), &recent, 0, now, || 0);
                 let text = format!("a.b.{number}");
                 assert_eq!(verified.get(text.as_bytes(), now, 0, |_| now).is_some(), capacity > 0);
             }
-            let remembered: usize =
-                verified.shards.iter().map(|shard| shard.read().unwrap().len()).sum();
+            let remembered = verified.len();
             assert!(remembered <= capacity, "{remembered} of {capacity}");
             assert!(remembered * 2 >= capacity, "{remembered} of {capacity}");
         }
+    }
+
+    #[test]
+    fn what_is_suspect_makes_room_first() {
+        let (recent, now) = (RecentChanges::new(1), Monotonic::from_nanos(0));
+        let verified = Verified::new(1_000);
+        let numbered = |number, epoch| Entry { epoch, ..entry(number) };
+        (0..2_000).for_each(|number| {
+            verified.insert(numbered(number, 0), &recent, 0, now, || 0);
+        });
+        let suspects = verified.suspects(1, now, usize::MAX).len();
+        assert!(suspects > 900 && suspects == verified.len());
+        let is_answer = |number: usize| {
+            verified.get(format!("a.b.{number}").as_bytes(), now, 1, |_| now).is_some()
+        };
+        for number in 5_000..5_200 {
+            verified.insert(numbered(number, 1), &recent, 0, now, || 1);
+        }
+        assert!((5_000..5_200).all(is_answer));
+        assert!(verified.suspects(1, now, 100).len() == 100);
+        assert!(verified.suspects(1, now, usize::MAX).len() >= suspects - 200);
+        // Of an epoch that is over already.
+        verified.insert(numbered(9_999, 0), &recent, 0, now, || 1);
+        assert!(
+            !verified
+                .suspects(1, now, usize::MAX)
+                .iter()
+                .any(|suspect| { **suspect.text == *b"a.b.9999" })
+        );
+        verified.forget(b"a.b.5000");
+        assert!(!is_answer(5_000) && is_answer(5_001));
     }
 }

@@ -1,4 +1,5 @@
 use std::{
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -6,9 +7,12 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+
 use super::{Change, ChangeFeed, FeedCursor};
 use crate::{
-    backend::{StoreError, chain},
+    backend::{BoxFuture, StoreError, chain},
+    caught::Panicked,
     clock::{Clock, Monotonic, Timestamp},
 };
 
@@ -18,7 +22,11 @@ pub(crate) trait ChangeSink: Send + Sync + 'static {
     /// an answer any more.
     fn apply(&self, changes: &[Change]);
 
-    /// Changes may be missing, or the wall clock jumped: everything remembered may be wrong.
+    /// Changes may be missing: nothing remembered is an answer any more, until it was found to be
+    /// still so.
+    fn suspect_all(&self);
+
+    /// The wall clock jumped: everything remembered may be wrong, also its deadlines.
     fn forget_all(&self);
 }
 
@@ -32,7 +40,17 @@ pub(crate) struct Freshness {
 
 impl Freshness {
     pub(crate) fn is_fresh(&self, now: Monotonic) -> bool {
-        now.since(Monotonic::from_nanos(self.last_read.load(Ordering::Acquire))) <= self.bound
+        self.age(now) <= self.bound
+    }
+
+    /// Whether it was fresh `ago` at least.
+    pub(crate) fn was_fresh(&self, now: Monotonic, ago: Duration) -> bool {
+        self.age(now) <= self.bound.saturating_add(ago)
+    }
+
+    /// How long ago the last successful read was sent.
+    fn age(&self, now: Monotonic) -> Duration {
+        now.since(Monotonic::from_nanos(self.last_read.load(Ordering::Acquire)))
     }
 
     fn note(&self, sent: Monotonic) {
@@ -49,6 +67,8 @@ pub(crate) struct Follower {
     clock: Arc<dyn Clock>,
     /// Wall time at the monotonic clock's origin, in milliseconds.
     wall_origin: i64,
+    /// When the last read was sent, by the runtime's clock, which paces the reads and no more.
+    sent: Instant,
     is_failing: bool,
 }
 
@@ -57,21 +77,26 @@ impl Follower {
     /// monotonic time, so a jump of the wall clock must end what is remembered.
     const MAX_DRIFT_MS: u64 = 100;
 
-    /// Starts at the feed's end.
+    /// Starts at the feed's end, which must be known within `limit`.
     pub(crate) async fn start(
         feed: Arc<dyn ChangeFeed>,
         clock: Arc<dyn Clock>,
         bound: Duration,
+        limit: Duration,
     ) -> Result<Self, StoreError> {
-        let sent = clock.monotonic();
+        let (sent, sent_at) = (clock.monotonic(), Instant::now());
         let wall_origin = wall_origin(clock.now(), sent);
-        let cursor = feed.head().await?;
+        let cursor = timeout(limit, feed.head()).await.map_err(StoreError::unavailable)??;
         let freshness = Arc::new(Freshness { last_read: AtomicU64::new(sent.as_nanos()), bound });
-        Ok(Self { feed, cursor, freshness, clock, wall_origin, is_failing: false })
+        Ok(Self { feed, cursor, freshness, clock, wall_origin, sent: sent_at, is_failing: false })
     }
 
     pub(crate) fn freshness(&self) -> Arc<Freshness> {
         self.freshness.clone()
+    }
+
+    pub(crate) fn feed(&self) -> Arc<dyn ChangeFeed> {
+        self.feed.clone()
     }
 
     /// How often the feed is read, and how long a read may take: a quarter of the bound each, so
@@ -80,13 +105,24 @@ impl Follower {
         self.freshness.bound / 4
     }
 
-    /// Waits until it is time to read again, or there may be something to read.
-    pub(crate) async fn wait(&self) {
-        let _ = tokio::time::timeout(self.interval(), self.feed.woken()).await;
+    /// Waits until it is time to read again, or there may be something to read. The time is counted
+    /// from when the last read was sent.
+    pub(crate) async fn wait(&self, woken: BoxFuture<'_, ()>) {
+        let interval = self.interval();
+        if self.is_failing {
+            // What cannot be read may still wake. A pause even if the read took all of its time.
+            let pause = Instant::now() + interval / 8;
+            return sleep_until(pause.max(self.sent + interval)).await;
+        }
+        if timeout_at(self.sent + interval, pin!(woken)).await.is_ok() {
+            // However much is announced, there are no more reads than this.
+            sleep_until(self.sent + interval / MAX_READS_PER_INTERVAL).await;
+        }
     }
 
     /// Reads once, and tells `sink` what changed before it calls that knowledge fresh.
     pub(crate) async fn read(&mut self, sink: &dyn ChangeSink) {
+        self.sent = Instant::now();
         let sent = self.clock.monotonic();
         let wall_origin = wall_origin(self.clock.now(), sent);
         if wall_origin.abs_diff(self.wall_origin) > Self::MAX_DRIFT_MS {
@@ -94,12 +130,12 @@ impl Follower {
             self.wall_origin = wall_origin;
             sink.forget_all();
         }
-        let read = tokio::time::timeout(self.interval(), self.feed.since(&self.cursor)).await;
+        let read = timeout(self.interval(), self.feed.since(&self.cursor)).await;
         match read {
             Ok(Ok(batch)) => {
                 if batch.gap {
                     tracing::warn!("changes may be missing; verified tokens are judged anew");
-                    sink.forget_all();
+                    sink.suspect_all();
                 }
                 if !batch.changes.is_empty() {
                     sink.apply(&batch.changes);
@@ -114,6 +150,11 @@ impl Follower {
             Ok(Err(error)) => self.failed(&error),
             Err(elapsed) => self.failed(&elapsed),
         }
+    }
+
+    /// Notes that the feed panicked, so that it is read again after a pause.
+    pub(crate) fn panicked(&mut self) {
+        self.failed(&Panicked);
     }
 
     fn failed(&mut self, error: &dyn std::error::Error) {
@@ -131,3 +172,6 @@ impl Follower {
 fn wall_origin(now: Timestamp, monotonic: Monotonic) -> i64 {
     now.saturating_sub(monotonic.since(Monotonic::from_nanos(0))).as_millis()
 }
+
+/// A quarter of the bound has so many reads at most: at the default bound, one every 5 milliseconds.
+const MAX_READS_PER_INTERVAL: u32 = 50;

@@ -114,7 +114,6 @@
 //!   filtered by `orFilters`: such a filter is refused. There are no edges between entities:
 //!   `relationships` is always null.
 
-mod caught;
 mod config;
 mod engine;
 mod entity;

@@ -15,7 +15,6 @@ use serde::Serialize;
 use tower_service::Service;
 
 use super::{
-    caught::{Caught, Panicked},
     engine::{Engine, engine},
     error,
     limit::Limits,
@@ -28,6 +27,7 @@ use crate::{
     authenticate::{Authentication, Authenticator},
     backend::BoxFuture,
     body::{self, BodyReader, BoxError},
+    caught::{Caught, Panicked},
     gate::Refusals,
     rejection::{Rejection, RejectionBody, RejectionCode},
     require,

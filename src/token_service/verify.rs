@@ -28,7 +28,7 @@ pub(crate) struct Verification {
 }
 
 /// Where the text of a token was found, which decides what kinds of tokens are accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum TokenPlace {
     /// Where tokens are shown: what the configuration accepts.
     Header,
@@ -175,6 +175,23 @@ fn check_record(
         return Err(VerifyError::RestrictionsNotUnderstood);
     }
     Ok(())
+}
+
+impl VerifyError {
+    /// The same error once more, or the store's.
+    pub(crate) fn copied(&self) -> Result<Self, &StoreError> {
+        Ok(match self {
+            Self::Token(error) => Self::Token(*error),
+            Self::StatelessNotAccepted => Self::StatelessNotAccepted,
+            Self::SessionNotAccepted => Self::SessionNotAccepted,
+            Self::NotASession => Self::NotASession,
+            Self::Revoked { since } => Self::Revoked { since: *since },
+            Self::RecordMismatch => Self::RecordMismatch,
+            Self::RestrictionsNotUnderstood => Self::RestrictionsNotUnderstood,
+            Self::Inactive(inactive) => Self::Inactive(*inactive),
+            Self::Store(error) => return Err(error),
+        })
+    }
 }
 
 /// Why a token is not good.

@@ -1,3 +1,5 @@
+//! A panic as an outcome.
+
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
@@ -7,15 +9,17 @@ use std::{
 use crate::backend::BoxFuture;
 
 /// A future of which a panic is its outcome, so that it ends one answer and not a connection with
-/// all that is answered on it. It must not be polled after that.
-pub(super) struct Caught<'a, T>(BoxFuture<'a, T>);
+/// all that is answered on it, or one attempt and not a task that must go on. It must not be polled
+/// after that.
+pub(crate) struct Caught<'a, T>(BoxFuture<'a, T>);
 
 /// That something panicked. The panic hook has seen what it said.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Panicked;
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it panicked")]
+pub(crate) struct Panicked;
 
 impl<'a, T> Caught<'a, T> {
-    pub(super) fn new(inner: impl Future<Output = T> + Send + 'a) -> Self {
+    pub(crate) fn new(inner: impl Future<Output = T> + Send + 'a) -> Self {
         Self(Box::pin(inner))
     }
 }
