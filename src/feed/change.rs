@@ -94,7 +94,7 @@ pub struct ChangeBatch {
     /// Where to read on.
     pub next: FeedCursor,
     /// Whether changes may be missing, since the feed no longer has them or cannot tell: whatever
-    /// is cached may be wrong.
+    /// is cached may be wrong, and is judged anew. `changes` are what there is nevertheless.
     pub gap: bool,
 }
 

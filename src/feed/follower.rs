@@ -175,3 +175,137 @@ fn wall_origin(now: Timestamp, monotonic: Monotonic) -> i64 {
 
 /// A quarter of the bound has so many reads at most: at the default bound, one every 5 milliseconds.
 const MAX_READS_PER_INTERVAL: u32 = 50;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU32},
+    };
+
+    use super::*;
+    use crate::{clock::ManualClock, feed::ChangeBatch, store::MemoryStore};
+
+    const BOUND: Duration = Duration::from_secs(1);
+
+    /// A feed without changes that takes its time and always wakes.
+    #[derive(Debug)]
+    struct Slow {
+        clock: Arc<ManualClock>,
+        takes: Mutex<Duration>,
+        fails: AtomicBool,
+        reads: AtomicU32,
+    }
+
+    impl ChangeFeed for Slow {
+        fn head(&self) -> BoxFuture<'_, Result<FeedCursor, StoreError>> {
+            Box::pin(async { MemoryStore::default().head().await })
+        }
+
+        fn since<'a>(
+            &'a self,
+            cursor: &'a FeedCursor,
+        ) -> BoxFuture<'a, Result<ChangeBatch, StoreError>> {
+            Box::pin(async move {
+                let takes = *self.takes.lock().unwrap();
+                self.reads.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(takes).await;
+                self.clock.advance(takes);
+                if self.fails.load(Ordering::SeqCst) {
+                    return Err(StoreError::unavailable("out of order"));
+                }
+                Ok(ChangeBatch { changes: Vec::new(), next: cursor.clone(), gap: false })
+            })
+        }
+
+        fn woken(&self) -> BoxFuture<'_, ()> {
+            Box::pin(async {})
+        }
+    }
+
+    struct Nobody;
+
+    impl ChangeSink for Nobody {
+        fn apply(&self, _: &[Change]) {}
+        fn suspect_all(&self) {}
+        fn forget_all(&self) {}
+    }
+
+    async fn following() -> (Arc<Slow>, Follower) {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(0)));
+        let slow = Arc::new(Slow {
+            clock: clock.clone(),
+            takes: Mutex::default(),
+            fails: AtomicBool::new(false),
+            reads: AtomicU32::new(0),
+        });
+        let follower = Follower::start(slow.clone(), clock, BOUND, BOUND).await.unwrap();
+        (slow, follower)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_read_counts_from_when_it_was_sent() {
+        let (slow, mut follower) = following().await;
+        let freshness = follower.freshness();
+        let takes = Duration::from_millis(200);
+        *slow.takes.lock().unwrap() = takes;
+        slow.clock.advance(Duration::from_secs(10));
+        let sent = slow.clock.monotonic();
+        follower.read(&Nobody).await;
+        assert!(freshness.is_fresh(sent.saturating_add(BOUND)));
+        let behind = sent.saturating_add(BOUND + Duration::from_nanos(1));
+        assert!(!freshness.is_fresh(behind));
+        assert!(freshness.was_fresh(behind, Duration::from_nanos(1)));
+        assert!(!freshness.was_fresh(behind, Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_fails_or_takes_too_long_does_not_refresh_and_is_not_asked_all_the_time() {
+        for (takes, fails) in [(0, true), (251, false)] {
+            let (slow, mut follower) = following().await;
+            let freshness = follower.freshness();
+            *slow.takes.lock().unwrap() = Duration::from_millis(takes);
+            slow.fails.store(fails, Ordering::SeqCst);
+            let (begun, sent) = (Instant::now(), slow.clock.monotonic());
+            while begun.elapsed() < Duration::from_secs(10) {
+                follower.read(&Nobody).await;
+                // It wakes always, which says nothing.
+                follower.wait(slow.woken()).await;
+            }
+            assert!(freshness.is_fresh(sent.saturating_add(BOUND)));
+            assert!(!freshness.is_fresh(sent.saturating_add(BOUND + Duration::from_nanos(1))));
+            let reads = slow.reads.load(Ordering::SeqCst);
+            assert!((34..=41).contains(&reads), "{reads} reads");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn however_often_it_wakes_there_are_so_many_reads_and_no_more() {
+        let (slow, mut follower) = following().await;
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(1) {
+            follower.read(&Nobody).await;
+            follower.wait(slow.woken()).await;
+        }
+        let reads = slow.reads.load(Ordering::SeqCst);
+        assert!((190..=201).contains(&reads), "{reads} reads");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_failed_read_does_not_make_it_stale() {
+        let (slow, mut follower) = following().await;
+        let never = || Box::pin(std::future::pending());
+        let begun = Instant::now();
+        let takes = |millis| *slow.takes.lock().unwrap() = Duration::from_millis(millis);
+        let mut sent = Vec::new();
+        // One that takes as long as it may, one too long, one that takes as long as it may.
+        for millis in [249, 1_000, 249] {
+            takes(millis);
+            sent.push(begun.elapsed());
+            follower.read(&Nobody).await;
+            follower.wait(never()).await;
+        }
+        let between = begun.elapsed().checked_sub(sent[0]).unwrap();
+        assert!(between < BOUND, "{between:?}: the third read was in time");
+    }
+}

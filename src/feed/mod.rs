@@ -3,7 +3,10 @@
 //! A decision that was remembered may be used while no change has arrived that it depends on, and
 //! while the feed is *fresh*: while the last successful read was sent no longer ago than the bound.
 //! A feed that cannot be read is stale after the bound, and then nothing that is remembered is an
-//! answer.
+//! answer. Being woken says nothing about freshness, and a read counts from when it was sent.
+//!
+//! A feed that may have lost changes says so ([`ChangeBatch::gap`]). Then nothing that is remembered
+//! is an answer until it was judged anew.
 
 mod change;
 mod follower;

@@ -13,13 +13,17 @@ mod authenticate;
 #[cfg(feature = "axum")]
 mod axum;
 mod bad_input;
+mod flight;
+mod flood;
 #[cfg(feature = "front-door")]
 mod front_door;
+mod gap;
 #[cfg(feature = "graphql")]
 mod graphql;
 mod hyper;
 mod last_use;
 mod lineage;
+mod outage;
 mod policy;
 #[cfg(feature = "postgres")]
 #[path = "../common/postgres.rs"]
@@ -36,6 +40,7 @@ mod session;
 mod session_token;
 #[cfg(feature = "settings")]
 mod settings;
+mod simulation;
 mod store;
 mod support;
 mod token_service;

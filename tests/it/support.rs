@@ -1,6 +1,7 @@
 //! A deployment in a test: store, clock, keys, and a store that can fail.
 
 use std::{
+    collections::HashMap,
     convert::Infallible,
     io,
     sync::{
@@ -218,6 +219,43 @@ pub struct Faults {
     pub batches: AtomicU64,
     /// Uses are not taken.
     pub uses_are_down: AtomicBool,
+    /// The feed has lost its changes, and says so once.
+    pub gap_once: AtomicBool,
+    /// Reading the feed panics.
+    pub feed_panics: AtomicBool,
+    /// How often the feed was read.
+    pub feed_reads: AtomicU64,
+    /// How often many tokens were looked up at once.
+    pub batch_finds: AtomicU64,
+    /// A permit for each look-up of many users at once, which is the last of a batch, if they are
+    /// held back.
+    pub hold_batches: AtomicBool,
+    pub batch_permits: Semaphore,
+    /// What goes wrong in a part of the store, beside the above.
+    faults: Mutex<HashMap<Part, Fault>>,
+}
+
+/// A question to the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Part {
+    Find,
+    Rules,
+    Profile,
+    Policies,
+    /// Of many tokens at once.
+    Batch,
+    Head,
+}
+
+/// What becomes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    Fails,
+    /// What is stored cannot be read.
+    Corrupt,
+    /// There is never an answer.
+    Hangs,
+    Panics,
 }
 
 impl Default for FaultyStore {
@@ -233,6 +271,13 @@ impl Default for FaultyStore {
                 profiles: Semaphore::new(0),
                 batches: AtomicU64::new(0),
                 uses_are_down: AtomicBool::new(false),
+                gap_once: AtomicBool::new(false),
+                feed_panics: AtomicBool::new(false),
+                feed_reads: AtomicU64::new(0),
+                batch_finds: AtomicU64::new(0),
+                hold_batches: AtomicBool::new(false),
+                batch_permits: Semaphore::new(0),
+                faults: Mutex::default(),
             }),
         }
     }
@@ -246,6 +291,38 @@ impl FaultyStore {
 
     pub fn finds(&self) -> u64 {
         self.faults.finds.load(Ordering::SeqCst)
+    }
+
+    /// From now on this goes wrong in this part; `None` for nothing.
+    pub fn set_fault(&self, part: Part, fault: impl Into<Option<Fault>>) {
+        let mut faults = self.faults.faults.lock().unwrap();
+        match fault.into() {
+            Some(fault) => faults.insert(part, fault),
+            None => faults.remove(&part),
+        };
+    }
+
+    /// Waits until the feed was read, from the beginning, after this was called.
+    pub async fn feed_was_read(&self) {
+        let begun = self.faults.feed_reads.load(Ordering::SeqCst);
+        let read = async {
+            // One may have begun before, so the one behind the next is certain.
+            while self.faults.feed_reads.load(Ordering::SeqCst) < begun + 2 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), read).await.expect("the feed is read");
+    }
+
+    async fn ask(&self, part: Part) -> Result<(), StoreError> {
+        let fault = self.faults.faults.lock().unwrap().get(&part).copied();
+        match fault {
+            None => self.check(&self.faults.store_is_down),
+            Some(Fault::Fails) => Err(StoreError::unavailable(io::Error::other("out of order"))),
+            Some(Fault::Corrupt) => Err(StoreError::Corrupt { what: "tokens.id", source: None }),
+            Some(Fault::Hangs) => std::future::pending().await,
+            Some(Fault::Panics) => panic!("on purpose"),
+        }
     }
 
     fn check(&self, is_down: &AtomicBool) -> Result<(), StoreError> {
@@ -263,7 +340,7 @@ impl TokenLookup for FaultyStore {
     ) -> BoxFuture<'a, Result<Option<TokenRecord>, StoreError>> {
         self.faults.finds.fetch_add(1, Ordering::SeqCst);
         Box::pin(async move {
-            self.check(&self.faults.store_is_down)?;
+            self.ask(Part::Find).await?;
             self.inner.find(id).await
         })
     }
@@ -273,8 +350,29 @@ impl TokenLookup for FaultyStore {
         subject: RuleSubject<'a>,
     ) -> BoxFuture<'a, Result<Vec<RevocationRule>, StoreError>> {
         Box::pin(async move {
-            self.check(&self.faults.store_is_down)?;
+            self.ask(Part::Rules).await?;
             self.inner.rules(subject).await
+        })
+    }
+
+    fn find_all<'a>(
+        &'a self,
+        ids: &'a [TokenId],
+    ) -> BoxFuture<'a, Result<Vec<Option<TokenRecord>>, StoreError>> {
+        self.faults.batch_finds.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async move {
+            self.ask(Part::Batch).await?;
+            self.inner.find_all(ids).await
+        })
+    }
+
+    fn rules_for_any<'a>(
+        &'a self,
+        subjects: &'a [RuleSubject<'a>],
+    ) -> BoxFuture<'a, Result<Vec<RevocationRule>, StoreError>> {
+        Box::pin(async move {
+            self.ask(Part::Batch).await?;
+            self.inner.rules_for_any(subjects).await
         })
     }
 }
@@ -298,7 +396,7 @@ impl Directory for FaultyStore {
         urn: &'a Urn,
     ) -> BoxFuture<'a, Result<Option<ActorProfile>, StoreError>> {
         Box::pin(async move {
-            self.check(&self.faults.store_is_down)?;
+            self.ask(Part::Profile).await?;
             let profile = self.inner.profile(urn).await;
             if self.faults.hold_profiles.load(Ordering::SeqCst) {
                 self.faults.profiles.acquire().await.unwrap().forget();
@@ -306,12 +404,26 @@ impl Directory for FaultyStore {
             profile
         })
     }
+
+    fn profiles<'a>(
+        &'a self,
+        urns: &'a [Urn],
+    ) -> BoxFuture<'a, Result<Vec<Option<ActorProfile>>, StoreError>> {
+        Box::pin(async move {
+            self.ask(Part::Batch).await?;
+            let profiles = self.inner.profiles(urns).await;
+            if self.faults.hold_batches.load(Ordering::SeqCst) {
+                self.faults.batch_permits.acquire().await.unwrap().forget();
+            }
+            profiles
+        })
+    }
 }
 
 impl PolicySource for FaultyStore {
     fn policies(&self) -> BoxFuture<'_, Result<Vec<PolicyRecord>, StoreError>> {
         Box::pin(async move {
-            self.check(&self.faults.store_is_down)?;
+            self.ask(Part::Policies).await?;
             self.inner.policies().await
         })
     }
@@ -319,7 +431,10 @@ impl PolicySource for FaultyStore {
 
 impl ChangeFeed for FaultyStore {
     fn head(&self) -> BoxFuture<'_, Result<FeedCursor, StoreError>> {
-        self.inner.head()
+        Box::pin(async move {
+            self.ask(Part::Head).await?;
+            self.inner.head().await
+        })
     }
 
     fn since<'a>(
@@ -327,9 +442,13 @@ impl ChangeFeed for FaultyStore {
         cursor: &'a FeedCursor,
     ) -> BoxFuture<'a, Result<ChangeBatch, StoreError>> {
         Box::pin(async move {
+            self.faults.feed_reads.fetch_add(1, Ordering::SeqCst);
+            assert!(!self.faults.feed_panics.load(Ordering::SeqCst), "on purpose");
             self.check(&self.faults.feed_is_down)?;
             let mut batch = self.inner.since(cursor).await?;
-            if self.faults.feed_has_gap.load(Ordering::SeqCst) {
+            if self.faults.feed_has_gap.load(Ordering::SeqCst)
+                || self.faults.gap_once.swap(false, Ordering::SeqCst)
+            {
                 batch.gap = true;
                 batch.changes.clear();
             }

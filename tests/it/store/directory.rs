@@ -412,3 +412,28 @@ pub(super) async fn a_role_is_given_to_all_who_are_there(fixture: &impl Fixture)
     assert_eq!(read(&store, &mut cursor).await, [Change::Actor(alice)]);
     assert_eq!(store.assign_role(None, &[]).await.unwrap(), 0);
 }
+
+pub(super) async fn many_users_are_read_as_each_is(fixture: &impl Fixture) {
+    let store = fixture.handle().await;
+    assert_eq!(store.profiles(&[]).await.unwrap(), []);
+    let users: Vec<Urn> = (0..40).map(|number| user(&format!("user {number}"))).collect();
+    for (number, urn) in users.iter().enumerate().filter(|(number, _)| number % 4 > 0) {
+        store.create_user(urn).await.unwrap();
+        store.set_suspended(urn, number % 5 == 0).await.unwrap();
+        store.set_removed(urn, number % 7 == 0).await.unwrap();
+        let groups = [group(&format!("group {}", number % 3)), group("all")];
+        store.set_groups(urn, GroupKind::External, &groups).await.unwrap();
+        store.set_groups(urn, GroupKind::Native, &groups[..number % 2]).await.unwrap();
+        store.set_roles(urn, &[role("Reader"), role("Editor")][..number % 3]).await.unwrap();
+    }
+    // One holds roles and is no user.
+    store.set_roles(&group("all"), &[role("Reader"), role("Admin")]).await.unwrap();
+    let mut wanted: Vec<Urn> = users.iter().rev().cloned().collect();
+    wanted.extend([users[1].clone(), user("nobody"), group("all")]);
+    let profiles = store.profiles(&wanted).await.unwrap();
+    assert_eq!(profiles.len(), wanted.len());
+    for (urn, profile) in wanted.iter().zip(&profiles) {
+        assert_eq!(*profile, store.profile(urn).await.unwrap(), "{urn}");
+    }
+    assert_eq!(profiles.iter().flatten().count(), 31);
+}

@@ -98,6 +98,7 @@ macro_rules! for_each_case {
             tokens {
                 a_record_is_read_as_it_was_written
                 an_unknown_token_is_not_found
+                many_are_found_as_each_is
                 insert_never_replaces
                 insert_never_replaces_a_tombstone
                 one_of_many_inserts_wins
@@ -126,6 +127,7 @@ macro_rules! for_each_case {
             }
             rules {
                 rules_are_found_by_what_they_are_about
+                rules_for_many_are_those_for_each
                 a_list_has_nothing_that_a_rule_covers
                 the_rule_that_reaches_further_stays
                 the_rule_that_reaches_furthest_stays_under_many_writers
@@ -161,6 +163,7 @@ macro_rules! for_each_case {
                 a_group_needs_no_record
                 nothing_happens_to_a_user_that_does_not_exist
                 a_deleted_user_leaves_nothing
+                many_users_are_read_as_each_is
                 of_many_writers_each_is_whole
                 a_user_is_read_as_it_was_added
                 what_is_told_of_a_user_is_replaced_and_not_announced

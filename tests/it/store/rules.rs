@@ -105,3 +105,48 @@ pub(super) async fn the_rule_that_reaches_furthest_stays_under_many_writers(
     let found = rules(&stores[0], &user("alice"), None, key('a')).await;
     assert_eq!(found, [rule(RuleScope::All, 31)]);
 }
+
+pub(super) async fn rules_for_many_are_those_for_each(fixture: &impl Fixture) {
+    let store = fixture.handle().await;
+    let users: Vec<Urn> = (0..20).map(|number| user(&format!("user {number}"))).collect();
+    let keys: Vec<KeyId> = ('a'..='f').map(key).collect();
+    let subjects: Vec<RuleSubject<'_>> = (0..200_usize)
+        .map(|number| {
+            let owner = (number % 3 > 0).then(|| &users[number * 3 % 20]);
+            let key = (number % 4 > 0).then(|| keys[number % 6]);
+            RuleSubject::new(&users[number * 7 % 20], owner, key)
+        })
+        .collect();
+    assert_eq!(store.rules_for_any(&subjects).await.unwrap(), []);
+    for number in (0..20_usize).step_by(3) {
+        let (actor, owner) = (users[number].clone(), users[(number + 1) % 20].clone());
+        store.add_rule(&rule(RuleScope::Actor(actor), 2)).await.unwrap();
+        store.add_rule(&rule(RuleScope::Owner(owner), 3)).await.unwrap();
+        store.add_rule(&rule(RuleScope::Key(keys[number % 6]), 4)).await.unwrap();
+    }
+    // A name is no other scope's, and of nobody that is asked for.
+    store.add_rule(&rule(RuleScope::Actor(user("somebody else")), 5)).await.unwrap();
+    for is_with_all in [false, true] {
+        if is_with_all {
+            store.add_rule(&rule(RuleScope::All, 1)).await.unwrap();
+        }
+        let order = |rule: &RevocationRule| format!("{rule:?}");
+        for many in [&subjects[..], &subjects[..1], &subjects[7..9], &[]] {
+            let rules = store.rules_for_any(many).await.unwrap();
+            for subject in many {
+                let of_one = rules.iter().filter(|rule| subject.is_in(&rule.scope));
+                let mut of_one: Vec<RevocationRule> = of_one.cloned().collect();
+                of_one.sort_by_key(order);
+                of_one.dedup();
+                let mut alone = store.rules(*subject).await.unwrap();
+                alone.sort_by_key(order);
+                assert_eq!(of_one, alone, "{subject:?}");
+            }
+            let is_theirs = |rule: &RevocationRule| {
+                rule.scope == RuleScope::All
+                    || many.iter().any(|subject| subject.is_in(&rule.scope))
+            };
+            assert!(rules.iter().all(is_theirs), "{rules:?}");
+        }
+    }
+}

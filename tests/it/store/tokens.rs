@@ -1,7 +1,7 @@
 use futures_util::future::join_all;
 use tower_pat::{
     backend::StoreError,
-    token::{KeyId, LastUse, Revocation, TokenType},
+    token::{KeyId, LastUse, Revocation, TokenId, TokenType},
     token_service::{TokenLookup, TokenStore, TokenUses},
 };
 
@@ -174,4 +174,22 @@ pub(super) async fn a_later_use_is_noted_and_an_earlier_one_ignored(fixture: &im
     let found = store.find(&id(1)).await.unwrap().unwrap();
     assert_eq!((found.first_used, found.last_used), (Some(at(200)), Some(used(300, "c"))));
     assert_eq!(store.find(&id(9)).await.unwrap(), None);
+}
+
+pub(super) async fn many_are_found_as_each_is(fixture: &impl Fixture) {
+    let store = fixture.handle().await;
+    assert_eq!(store.find_all(&[]).await.unwrap(), []);
+    for number in (0..600).step_by(2) {
+        store.insert(&record(number)).await.unwrap();
+    }
+    assert!(store.revoke(&id(4), &user("admin"), at(200)).await.unwrap());
+    // Every second is unknown, not in order, and one is there twice.
+    let ids: Vec<TokenId> = (0..600).rev().map(id).chain([id(4)]).collect();
+    let found = store.find_all(&ids).await.unwrap();
+    assert_eq!(found.len(), ids.len());
+    for (id, found) in ids.iter().zip(&found) {
+        assert_eq!(*found, store.find(id).await.unwrap());
+    }
+    assert_eq!(found.iter().flatten().count(), 301);
+    assert_eq!(found.iter().flatten().filter(|record| record.revoked.is_some()).count(), 2);
 }
