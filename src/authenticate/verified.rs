@@ -209,8 +209,15 @@ impl Verified {
         self.shards.iter().map(|shard| shard.read().unwrap().len()).sum()
     }
 
-    /// Ends the entries that `changes` concern.
+    /// Ends the entries that `changes` concern, but for those of which only the epoch says so.
     pub(super) fn remove(&self, changes: &[Change]) {
+        let is_about_some = |change: &&Change| {
+            matches!(change, Change::Token(_) | Change::Rule(_) | Change::Actor(_))
+        };
+        let changes: Vec<&Change> = changes.iter().filter(is_about_some).collect();
+        if changes.is_empty() {
+            return;
+        }
         for shard in &self.shards {
             shard.write().unwrap_or_else(PoisonError::into_inner).retain(|_, entry| {
                 !changes.iter().any(|change| entry.subject.is_concerned_by(change))

@@ -39,6 +39,8 @@ async fn whatever_fails_is_503_and_to_be_tried_again() {
     for part in [Part::Find, Part::Rules, Part::Profile, Part::Policies] {
         for fault in FAULTS {
             world.store.set_fault(part, fault);
+            // What was read at this very moment would do.
+            world.clock.advance(Duration::from_millis(1));
             let refused = world.answer(minted.token.expose()).await;
             assert_eq!(refused.status, 503, "{part:?} {fault:?}");
             assert_eq!(refused.headers[header::RETRY_AFTER], "1", "{part:?} {fault:?}");
