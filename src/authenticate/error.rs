@@ -3,6 +3,7 @@ use std::{error::Error, fmt, sync::Arc};
 use crate::{
     actor::Inactive,
     backend::StoreError,
+    caught::Panicked,
     rejection::{Rejection, RejectionCode},
     token::TokenError,
     token_service::VerifyError,
@@ -46,6 +47,16 @@ pub enum AuthenticateError {
 }
 
 impl AuthenticateError {
+    /// Whether nothing is known, and so nothing refused.
+    pub(super) fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+
+    /// Whether a store could not be asked, and not one whose answer cannot be understood.
+    pub(super) fn is_outage(&self) -> bool {
+        matches!(self, Self::Unavailable(StoreError::Unavailable(_)))
+    }
+
     /// The same error for one of several requests that waited for it.
     pub(super) fn of_shared(shared: &Arc<Self>) -> Self {
         let store = match &**shared {
@@ -115,6 +126,12 @@ impl From<VerifyError> for AuthenticateError {
             VerifyError::Store(error) => Self::Unavailable(error),
             error => Self::InvalidToken(error),
         }
+    }
+}
+
+impl From<Panicked> for AuthenticateError {
+    fn from(panicked: Panicked) -> Self {
+        Self::Unavailable(StoreError::unavailable(panicked))
     }
 }
 

@@ -3,23 +3,35 @@
 use std::{
     collections::HashMap,
     fmt,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Poll,
     time::Duration,
 };
 
-use tokio::{runtime::Handle, sync::watch};
+use tokio::{runtime::Handle, sync::watch, time::timeout};
+use tracing::Instrument;
 
 use super::{AuthenticateError, Authentication, authenticator::Start};
 use crate::{
-    backend::StoreError, caught::Caught, clock::Monotonic, token::TokenId,
+    backend::StoreError,
+    caught::{Caught, Panicked},
+    clock::Monotonic,
+    token::TokenId,
     token_service::TokenPlace,
 };
 
 /// The look-ups that are under way.
 ///
-/// Each is a task of its own, so it goes on if the request that began it is given up. A request
-/// joins one that began no longer before itself than a limit, so it never gets an answer that is
-/// older than what may be remembered.
+/// A store that answers at once is asked in place. Else the look-up becomes a task of its own, so
+/// it goes on if the request that began it is given up. A request joins one
+///
+/// * that began no longer before itself than a limit, so it never gets an answer that is older than
+///   what may be remembered,
+/// * since which nothing has changed that this process knows of.
+///
+/// A token may have become good after the look-up read that it is not. So a refusal counts only for
+/// requests that had begun by then; the others share one more look-up.
 ///
 /// Only what has a good signature is looked up, and each look-up has a time limit, so there are never
 /// more of them than different tokens were brought within that. How many of them ask a store at the
@@ -28,6 +40,8 @@ pub(super) struct Flights {
     /// Where a task is spawned for a request that is not polled by a runtime.
     runtime: Handle,
     limit: Duration,
+    /// How long a request waits.
+    patience: Duration,
     running: Mutex<Running>,
 }
 
@@ -43,79 +57,142 @@ pub(super) type Key = (TokenPlace, TokenId);
 
 struct Flight {
     number: u64,
-    began: Monotonic,
-    epoch: u64,
+    start: Start,
     outcome: watch::Receiver<Option<Outcome>>,
 }
 
 /// What all who wait get.
 type Outcome = Result<Authentication, Arc<AuthenticateError>>;
 
+/// Which look-ups a request joins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Joins {
+    /// One that is recent enough.
+    Recent,
+    /// One that began when the request had begun.
+    Later,
+}
+
+enum Boarded {
+    Joined { outcome: watch::Receiver<Option<Outcome>>, began: Monotonic },
+    Leads(Lead),
+}
+
 impl Flights {
-    /// A request joins a look-up that began at most `limit` before itself.
-    pub(super) fn new(runtime: Handle, limit: Duration) -> Arc<Self> {
-        Arc::new(Self { runtime, limit, running: Mutex::default() })
+    /// A request joins a look-up that began at most `limit` before itself, and waits for `patience`.
+    pub(super) fn new(runtime: Handle, limit: Duration, patience: Duration) -> Arc<Self> {
+        Arc::new(Self { runtime, limit, patience, running: Mutex::default() })
     }
 
     /// The outcome of the look-up of this token for a request that began at `start`: of one that is
-    /// under way, or of `look_up`, which is begun.
+    /// under way, or of `look_up`, which is begun. One that is begun later begins at `now`.
     pub(super) async fn share<F>(
         self: &Arc<Self>,
         key: Key,
         start: Start,
-        look_up: impl FnOnce() -> F,
+        now: impl Fn() -> Start,
+        look_up: impl Fn(Start) -> F,
     ) -> Result<Authentication, AuthenticateError>
     where
         F: Future<Output = Result<Authentication, AuthenticateError>> + Send + 'static,
     {
-        let mut outcome = self.join(key, start, look_up);
-        let outcome = match outcome.wait_for(Option::is_some).await {
-            Ok(outcome) => outcome.clone(),
-            Err(_) => None,
-        };
-        match outcome {
-            Some(Ok(authentication)) => Ok(authentication),
-            Some(Err(error)) => Err(AuthenticateError::of_shared(&error)),
-            // The runtime ended under it.
-            None => Err(StoreError::unavailable("the look-up was given up").into()),
+        let mut joins = Joins::Recent;
+        for _ in 0..ATTEMPTS {
+            let (outcome, began) = match self.board(key, start, joins, &now) {
+                Boarded::Joined { outcome, began } => (outcome, began),
+                Boarded::Leads(lead) => {
+                    let mut look_up = Caught::new(look_up(lead.start));
+                    if let Poll::Ready(outcome) = self.poll_once(&mut look_up).await {
+                        return lead.end(outcome.unwrap_or_else(|it| Err(it.into())));
+                    }
+                    let (outcome, began) = (lead.sender.subscribe(), lead.start.monotonic);
+                    let task = async move {
+                        let outcome = look_up.await;
+                        let _ = lead.end(outcome.unwrap_or_else(|it| Err(it.into())));
+                    };
+                    self.runtime().spawn(task.in_current_span());
+                    (outcome, began)
+                }
+            };
+            match self.wait(outcome).await? {
+                Some(Ok(authentication)) => return Ok(authentication),
+                Some(Err(error)) if began < start.monotonic && !error.is_unavailable() => {
+                    joins = Joins::Later;
+                }
+                Some(Err(error)) => return Err(AuthenticateError::of_shared(&error)),
+                // The runtime of whoever began it has ended under it.
+                None => {}
+            }
         }
+        Err(StoreError::unavailable("the look-up was given up").into())
     }
 
-    fn join<F>(
+    fn board(
         self: &Arc<Self>,
         key: Key,
         start: Start,
-        look_up: impl FnOnce() -> F,
-    ) -> watch::Receiver<Option<Outcome>>
-    where
-        F: Future<Output = Result<Authentication, AuthenticateError>> + Send + 'static,
-    {
+        joins: Joins,
+        now: impl Fn() -> Start,
+    ) -> Boarded {
         let mut running = self.running();
-        if let Some(flight) = running.flights.get(&key)
-            && flight.epoch == start.epoch
-            && start.monotonic.since(flight.began) <= self.limit
-        {
-            return flight.outcome.clone();
+        if let Some(Flight { start: flight, outcome, .. }) = running.flights.get(&key) {
+            let began = flight.monotonic;
+            let is_good = match joins {
+                Joins::Recent => {
+                    flight.epoch == start.epoch
+                        && flight.position == start.position
+                        && start.monotonic.since(began) <= self.limit
+                }
+                Joins::Later => began >= start.monotonic,
+            };
+            if is_good {
+                return Boarded::Joined { outcome: outcome.clone(), began };
+            }
         }
+        let start = match joins {
+            Joins::Recent => start,
+            Joins::Later => now(),
+        };
         running.begun += 1;
         let number = running.begun;
         let (sender, outcome) = watch::channel(None);
-        let flight =
-            Flight { number, began: start.monotonic, epoch: start.epoch, outcome: outcome.clone() };
-        running.flights.insert(key, flight);
+        running.flights.insert(key, Flight { number, start, outcome });
         drop(running);
-        let ended = Ended { flights: self.clone(), key, number };
-        let look_up = Caught::new(look_up());
-        let task = async move {
-            let outcome = look_up.await.unwrap_or_else(|panicked| {
-                Err(AuthenticateError::Unavailable(StoreError::unavailable(panicked)))
-            });
-            // First, so that nobody joins what has ended.
-            drop(ended);
-            let _ = sender.send(Some(outcome.map_err(Arc::new)));
-        };
-        Handle::try_current().unwrap_or_else(|_| self.runtime.clone()).spawn(task);
-        outcome
+        Boarded::Leads(Lead {
+            listed: Listed { flights: self.clone(), key, number },
+            sender,
+            start,
+        })
+    }
+
+    /// Polls a look-up where the request is polled. The task that it may become polls it again at
+    /// once, so nothing that wakes the request meanwhile is missed.
+    async fn poll_once<T>(&self, look_up: &mut Caught<'_, T>) -> Poll<Result<T, Panicked>> {
+        std::future::poll_fn(|context| {
+            // For the time limit, which needs one.
+            let _entered = self.runtime().enter();
+            Poll::Ready(Pin::new(&mut *look_up).poll(context))
+        })
+        .await
+    }
+
+    /// What came of a look-up; `None` if it ended without.
+    async fn wait(
+        &self,
+        mut outcome: watch::Receiver<Option<Outcome>>,
+    ) -> Result<Option<Outcome>, AuthenticateError> {
+        let ended =
+            async { outcome.wait_for(Option::is_some).await.ok().and_then(|it| it.clone()) };
+        if Handle::try_current().is_err() {
+            return Ok(ended.await);
+        }
+        // Of its own, since the runtime in which it is looked up may not run any more.
+        let ended = timeout(self.patience, ended).await;
+        ended.map_err(|elapsed| StoreError::unavailable(elapsed).into())
+    }
+
+    fn runtime(&self) -> Handle {
+        Handle::try_current().unwrap_or_else(|_| self.runtime.clone())
     }
 
     fn running(&self) -> MutexGuard<'_, Running> {
@@ -130,14 +207,37 @@ impl fmt::Debug for Flights {
     }
 }
 
+/// The right and the duty to say what came of a look-up.
+struct Lead {
+    listed: Listed,
+    sender: watch::Sender<Option<Outcome>>,
+    start: Start,
+}
+
+impl Lead {
+    fn end(
+        self,
+        outcome: Result<Authentication, AuthenticateError>,
+    ) -> Result<Authentication, AuthenticateError> {
+        // First, so that nobody joins what has ended.
+        drop(self.listed);
+        if self.sender.receiver_count() == 0 {
+            return outcome;
+        }
+        let outcome = outcome.map_err(Arc::new);
+        let _ = self.sender.send(Some(outcome.clone()));
+        outcome.map_err(|error| AuthenticateError::of_shared(&error))
+    }
+}
+
 /// Takes a look-up off the list when it has ended, however it did.
-struct Ended {
+struct Listed {
     flights: Arc<Flights>,
     key: Key,
     number: u64,
 }
 
-impl Drop for Ended {
+impl Drop for Listed {
     fn drop(&mut self) {
         let mut running = self.flights.running();
         // A later one may have taken its place.
@@ -145,8 +245,9 @@ impl Drop for Ended {
             running.flights.remove(&self.key);
         }
         // What a flood of different tokens took is given back.
-        if running.flights.is_empty() {
-            running.flights.shrink_to(KEPT);
+        let (under_way, room) = (running.flights.len(), running.flights.capacity());
+        if room > KEPT && under_way < room / 8 {
+            running.flights.shrink_to(KEPT.max(under_way * 2));
         }
     }
 }
@@ -154,9 +255,15 @@ impl Drop for Ended {
 /// For how many look-ups room is kept.
 const KEPT: usize = 256;
 
+/// How often a request begins anew whose look-up ended without an answer, or with a refusal from
+/// before it began.
+const ATTEMPTS: usize = 4;
+
 #[cfg(test)]
 mod tests {
-    use tokio::sync::Semaphore;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use tokio::{sync::Semaphore, task::JoinHandle};
 
     use super::*;
     use crate::{
@@ -166,10 +273,6 @@ mod tests {
     };
 
     const LIMIT: Duration = Duration::from_nanos(100);
-
-    fn flights() -> Arc<Flights> {
-        Flights::new(Handle::current(), LIMIT)
-    }
 
     fn at(nanos: u64) -> Start {
         Start {
@@ -184,93 +287,213 @@ mod tests {
         (TokenPlace::Header, TokenId::from_bytes([byte; 32]))
     }
 
-    async fn good() -> Result<Authentication, AuthenticateError> {
+    fn good() -> Result<Authentication, AuthenticateError> {
         Ok(Authentication::for_tests(Actor::new(Urn::corpuser("alice").unwrap()), []))
     }
 
-    async fn revoked() -> Result<Authentication, AuthenticateError> {
+    fn revoked() -> Result<Authentication, AuthenticateError> {
         Err(VerifyError::Revoked { since: None }.into())
+    }
+
+    /// Look-ups that are counted, and end when they may.
+    struct World {
+        flights: Arc<Flights>,
+        begun: Arc<AtomicU64>,
+        may_end: Arc<Semaphore>,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let patience = Duration::from_secs(60);
+            Self {
+                flights: Flights::new(Handle::current(), LIMIT, patience),
+                begun: Arc::default(),
+                may_end: Arc::new(Semaphore::new(0)),
+            }
+        }
+
+        /// A request that has done what it can do at once.
+        async fn request(
+            &self,
+            key: Key,
+            start: Start,
+            outcome: fn() -> Result<Authentication, AuthenticateError>,
+        ) -> JoinHandle<Result<Authentication, AuthenticateError>> {
+            let (flights, begun) = (self.flights.clone(), self.begun.clone());
+            let may_end = self.may_end.clone();
+            let look_up = move |_| {
+                begun.fetch_add(1, Ordering::SeqCst);
+                let may_end = may_end.clone();
+                async move {
+                    may_end.acquire().await.unwrap().forget();
+                    outcome()
+                }
+            };
+            let request =
+                tokio::spawn(async move { flights.share(key, start, || at(5_000), look_up).await });
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+            request
+        }
+
+        fn begun(&self) -> u64 {
+            self.begun.load(Ordering::SeqCst)
+        }
+
+        fn under_way(&self) -> usize {
+            self.flights.running().flights.len()
+        }
     }
 
     #[tokio::test]
     async fn a_look_up_is_joined_by_those_who_came_soon_enough() {
-        let flights = flights();
-        let may_end = Arc::new(Semaphore::new(0));
-        let held = may_end.clone();
-        let mut first = flights.join(key(1), at(1_000), || async move {
-            held.acquire().await.unwrap().forget();
-            revoked().await
-        });
-        let second = flights.share(key(1), at(1_100), good);
-        // Its answer would be older than the limit.
-        assert!(flights.share(key(1), at(1_101), good).await.is_ok());
-        assert!(flights.share(key(2), at(1_000), good).await.is_ok());
-        assert!(flights.share((TokenPlace::Session, key(1).1), at(1_000), good).await.is_ok());
-        let later = Start { epoch: 1, ..at(1_000) };
-        assert!(flights.share(key(1), later, good).await.is_ok());
-        may_end.add_permits(1);
-        first.wait_for(Option::is_some).await.unwrap();
-        // It was joined before the later ones took its place, but not polled until now.
-        drop(second);
-        assert!(flights.running().flights.is_empty());
+        let world = World::new();
+        let first = world.request(key(1), at(1_000), good).await;
+        let second = world.request(key(1), at(1_100), good).await;
+        assert_eq!(world.begun(), 1);
+        let mut others = Vec::new();
+        for (key, start) in [
+            (key(2), at(1_000)),
+            ((TokenPlace::Session, key(1).1), at(1_000)),
+            // Something has changed since.
+            (key(1), Start { epoch: 1, ..at(1_000) }),
+            (key(1), Start { position: 1, ..at(1_000) }),
+            // Its answer would be older than the limit.
+            (key(1), at(1_101)),
+        ] {
+            others.push(world.request(key, start, good).await);
+            assert_eq!(world.begun(), 1 + others.len() as u64);
+        }
+        world.may_end.add_permits(6);
+        for request in others.into_iter().chain([first, second]) {
+            assert!(request.await.unwrap().is_ok());
+        }
+        assert_eq!((world.begun(), world.under_way()), (6, 0));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_counts_for_those_who_had_begun() {
+        let world = World::new();
+        let first = world.request(key(1), at(1_000), revoked).await;
+        let at_once = world.request(key(1), at(1_000), good).await;
+        let later = [
+            world.request(key(1), at(1_010), good).await,
+            world.request(key(1), at(1_020), good).await,
+        ];
+        assert_eq!(world.begun(), 1);
+        world.may_end.add_permits(1);
+        assert!(first.await.unwrap().is_err() && at_once.await.unwrap().is_err());
+        world.may_end.add_permits(1);
+        for request in later {
+            assert!(request.await.unwrap().is_ok());
+        }
+        assert_eq!((world.begun(), world.under_way()), (2, 0));
     }
 
     #[tokio::test]
     async fn who_waits_gets_the_outcome_whoever_has_given_up() {
-        let flights = flights();
-        let may_end = Arc::new(Semaphore::new(0));
-        let held = may_end.clone();
-        let first = flights.join(key(1), at(0), || async move {
-            held.acquire().await.unwrap().forget();
-            revoked().await
+        let world = World::new();
+        let first = world.request(key(1), at(0), good).await;
+        let waiting = world.request(key(1), at(50), revoked).await;
+        first.abort();
+        assert!(first.await.unwrap_err().is_cancelled());
+        world.may_end.add_permits(1);
+        assert!(waiting.await.unwrap().is_ok());
+        assert_eq!((world.begun(), world.under_way()), (1, 0));
+    }
+
+    #[tokio::test]
+    async fn what_needs_no_waiting_needs_no_task_and_no_runtime() {
+        let world = World::new();
+        let flights = world.flights.clone();
+        let answer = std::thread::spawn(move || {
+            let look_up =
+                |_| async { timeout(Duration::from_secs(1), async { good() }).await.unwrap() };
+            let mut asked = Box::pin(flights.share(key(1), at(0), || at(0), look_up));
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            asked.as_mut().poll(&mut context).map(|answer| answer.is_ok())
         });
-        drop(first);
-        let waiting = [(); 3].map(|()| flights.join(key(1), at(50), good));
-        may_end.add_permits(1);
-        for mut waiting in waiting {
-            let outcome = waiting.wait_for(Option::is_some).await.unwrap().clone();
-            assert!(matches!(outcome, Some(Err(_))));
-        }
+        assert_eq!(answer.join().unwrap(), Poll::Ready(true));
+        assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 0);
     }
 
     #[tokio::test]
     async fn a_panic_is_an_outage_for_all_and_the_next_begins_anew() {
-        let flights = flights();
-        let panicking = || async { panic!("on purpose") };
-        let outcome = flights.share(key(1), at(0), panicking).await;
-        assert!(matches!(outcome, Err(AuthenticateError::Unavailable(_))), "{outcome:?}");
-        assert!(flights.share(key(1), at(0), good).await.is_ok());
+        let world = World::new();
+        let first = world.request(key(1), at(0), || panic!("on purpose")).await;
+        let second = world.request(key(1), at(1), good).await;
+        world.may_end.add_permits(2);
+        for request in [first, second] {
+            let outcome = request.await.unwrap();
+            assert!(matches!(outcome, Err(AuthenticateError::Unavailable(_))), "{outcome:?}");
+        }
+        assert!(world.request(key(1), at(0), good).await.await.unwrap().is_ok());
     }
 
-    #[tokio::test]
-    async fn a_runtime_that_ends_is_an_outage_and_no_hang() {
-        let flights = flights();
-        let waiting = std::thread::spawn({
-            let flights = flights.clone();
-            move || {
-                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-                let pending = std::future::pending;
-                runtime.block_on(async { flights.join(key(1), at(0), pending) })
+    #[tokio::test(start_paused = true)]
+    async fn a_runtime_that_ends_or_stands_still_is_no_hang() {
+        for ends in [true, false] {
+            let world = World::new();
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let flights = world.flights.clone();
+            let (sender, stopped) = std::sync::mpsc::channel::<()>();
+            let (begun, has_begun) = tokio::sync::oneshot::channel();
+            let thread = std::thread::spawn(move || {
+                let _entered = runtime.enter();
+                let never = |_| std::future::pending();
+                let mut asked = Box::pin(flights.share(key(1), at(0), || at(0), never));
+                let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+                // Spawned, and never polled again.
+                let mut flights = asked.as_mut();
+                assert!(
+                    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                        flights.as_mut().poll(&mut context).is_pending()
+                    }))
+                    .unwrap_or(true)
+                );
+                if ends {
+                    drop(_entered);
+                    drop(runtime);
+                    begun.send(()).unwrap();
+                } else {
+                    begun.send(()).unwrap();
+                }
+                let _ = stopped.recv();
+            });
+            has_begun.await.unwrap();
+            let answer = world.request(key(1), at(1), good).await;
+            world.may_end.add_permits(1);
+            match answer.await.unwrap() {
+                Ok(_) => assert!(ends),
+                Err(error) => assert!(!ends && error.is_unavailable(), "{error:?}"),
             }
-        });
-        let mut waiting = waiting.join().unwrap();
-        assert!(waiting.wait_for(Option::is_some).await.is_err());
-        assert!(flights.share(key(1), at(0), good).await.is_ok());
+            drop(sender);
+            thread.join().unwrap();
+        }
     }
 
     #[tokio::test]
     async fn a_flood_leaves_nothing() {
-        let flights = flights();
+        let world = World::new();
+        let kept = world.request(key(255), at(0), good).await;
+        let mut waiting = Vec::new();
         for number in 0..2_000_u32 {
             let mut id = [0; 32];
             id[..4].copy_from_slice(&number.to_be_bytes());
             let key = (TokenPlace::Header, TokenId::from_bytes(id));
-            let waiting = flights.join(key, at(0), revoked);
-            drop(waiting);
+            let Boarded::Leads(lead) = world.flights.board(key, at(0), Joins::Recent, || at(0))
+            else {
+                panic!("there is none to join");
+            };
+            waiting.push(lead);
         }
-        while !flights.running().flights.is_empty() {
-            tokio::task::yield_now().await;
-        }
-        assert!(flights.running().flights.capacity() < 2_000);
+        assert!(world.flights.running().flights.capacity() > 2_000);
+        waiting.clear();
+        // Also if there is always one under way.
+        assert_eq!(world.under_way(), 1);
+        assert!(world.flights.running().flights.capacity() <= 2 * KEPT);
+        world.may_end.add_permits(1);
+        assert!(kept.await.unwrap().is_ok());
     }
 }

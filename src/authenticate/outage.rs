@@ -89,6 +89,12 @@ impl Outage {
         }
     }
 
+    /// Notes that everything is known again.
+    pub(super) fn over(&self) {
+        self.ended();
+        self.is_failing.store(false, Ordering::Release);
+    }
+
     pub(super) fn served_in_all(&self) -> u64 {
         self.served_in_all.load(Ordering::Relaxed)
     }

@@ -66,14 +66,14 @@ impl CompiledPolicies {
         &self,
         clock: &dyn Clock,
         start: Monotonic,
-        feed_is_fresh: bool,
+        feed_is_fresh: impl Fn(Monotonic) -> bool,
     ) -> Result<Arc<Snapshot>, StoreError> {
-        if let Some(snapshot) = self.usable(start, feed_is_fresh) {
+        if let Some(snapshot) = self.usable(start, feed_is_fresh(start)) {
             return Ok(snapshot);
         }
         let _reading = self.reading.lock().await;
-        // Somebody else may have read them while this waited.
-        if let Some(snapshot) = self.usable(start, feed_is_fresh) {
+        // Somebody else may have read them while this waited; and the feed may be stale by now.
+        if let Some(snapshot) = self.usable(start, feed_is_fresh(clock.monotonic())) {
             return Ok(snapshot);
         }
         let version = self.wanted.load(Ordering::Acquire);

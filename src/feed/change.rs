@@ -45,6 +45,15 @@ impl Change {
         }
     }
 
+    /// Whether it concerns what can be found by it. What concerns everything, or what nobody can
+    /// tell, is not.
+    pub(crate) fn is_about_some(&self) -> bool {
+        match self {
+            Self::Token(_) | Self::Rule(_) | Self::Actor(_) => true,
+            Self::Group(_) | Self::Policies | Self::Keys | Self::Unknown => false,
+        }
+    }
+
     /// The change that was stored so. What is not understood, in kind or in subject, is
     /// [`Unknown`](Self::Unknown).
     #[must_use]
