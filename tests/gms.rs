@@ -2,10 +2,12 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+#[path = "common/program.rs"]
+mod program;
+
 use std::{
     error::Error,
-    ffi::OsStr,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Output, Stdio},
     time::Duration,
 };
@@ -20,9 +22,10 @@ use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     process::{Child, ChildStderr, Command},
-    sync::OnceCell,
     time::timeout,
 };
+
+use self::program::program;
 
 type TestResult = Result<(), Box<dyn Error>>;
 
@@ -147,37 +150,6 @@ fn after(said: &[String], start: &str) -> Option<String> {
     let first = found.next().map(str::to_owned);
     assert_eq!(found.next(), None);
     first
-}
-
-/// The example's program, built as this test was: with the same features, cargo has little to do.
-async fn program() -> &'static OsStr {
-    static PROGRAM: OnceCell<PathBuf> = OnceCell::const_new();
-    let build = async || {
-        let mut features =
-            vec!["axum", "front-door", "graphql", "rest", "session", "settings", "sqlite"];
-        for (feature, is_on) in [
-            ("aws-lc-rs", cfg!(feature = "aws-lc-rs")),
-            ("rust-crypto", cfg!(feature = "rust-crypto")),
-            ("tonic", cfg!(feature = "tonic")),
-        ] {
-            features.extend(is_on.then_some(feature));
-        }
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
-        cargo.args(["build", "--example", "gms", "--message-format", "json", "--offline"]);
-        cargo.args(["--no-default-features", "--features", &features.join(",")]);
-        if !cfg!(debug_assertions) {
-            cargo.arg("--release");
-        }
-        let output = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).output().await.unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let messages = String::from_utf8(output.stdout).unwrap();
-        let messages = messages.lines().filter_map(|line| serde_json::from_str(line).ok());
-        messages
-            .filter(|message: &Value| message["target"]["name"] == "gms")
-            .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-            .expect("cargo says where the example is")
-    };
-    PROGRAM.get_or_init(build).await.as_os_str()
 }
 
 /// The program on any free port.

@@ -1,0 +1,93 @@
+//! What is done at one node and holds at the others within the bound, besides revocations of tokens.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::{
+    BoxError, TestResult,
+    cluster::{BOUND, Cluster},
+    node::{Answer, Node},
+};
+
+const ALICE: &str = "urn:li:corpuser:alice";
+/// What a request may take. The machine has other things to do.
+const REQUEST: Duration = Duration::from_millis(500);
+
+fn written(urn: &str, aspect: &str, value: &Value) -> Value {
+    json!([{ "urn": urn, aspect: { "value": value } }])
+}
+
+/// A cluster with a user, and a token of that user, which every node remembers.
+async fn with_alice() -> Result<(Cluster, String), BoxError> {
+    let cluster = Cluster::start().await?;
+    let first = &cluster.nodes[0];
+    let alice = written(ALICE, "corpUserInfo", &json!({ "active": true }));
+    assert_eq!(first.write(&cluster.root, "corpuser", &alice).await, Answer::Accepted);
+    let minted = first.mint(&cluster.root, "alice", "alice's").await;
+    let (token, _) = minted.map_err(|answer| format!("minting: {answer:?}"))?;
+    for node in &cluster.nodes {
+        assert_eq!(node.ask(&token).await, Answer::Accepted, "{}", node.name);
+    }
+    Ok((cluster, token))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspension_is_known_to_every_node_within_the_bound() -> TestResult {
+    let (cluster, token) = with_alice().await?;
+    for (status, accepted) in [("SUSPENDED", false), ("ACTIVE", true), ("SUSPENDED", false)] {
+        let change = written(ALICE, "corpUserStatus", &json!({ "status": status }));
+        let first = &cluster.nodes[0];
+        assert_eq!(first.write(&cluster.root, "corpuser", &change).await, Answer::Accepted);
+        for node in &cluster.nodes {
+            let took = node.until(&token, accepted, BOUND + REQUEST).await?;
+            println!("{status} at {} after {took:?}", node.name);
+        }
+    }
+    cluster.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_is_known_to_every_node_within_the_bound() -> TestResult {
+    let (cluster, token) = with_alice().await?;
+    let urn = "urn:li:dataHubPolicy:tags";
+    let policy = written(
+        urn,
+        "dataHubPolicyInfo",
+        &json!({
+            "displayName": "tags", "description": "", "type": "METADATA", "state": "ACTIVE",
+            "privileges": ["CREATE_ENTITY", "EDIT_ENTITY"], "actors": { "users": [ALICE] },
+        }),
+    );
+    let (first, root) = (&cluster.nodes[0], &cluster.root);
+    for node in &cluster.nodes {
+        assert!(matches!(tag(node, &token).await, Answer::Refused(403, _)), "{}", node.name);
+    }
+    assert_eq!(first.write(root, "dataHubPolicy", &policy).await, Answer::Accepted);
+    everywhere(&cluster, &token, true).await;
+    assert_eq!(first.delete(root, "dataHubPolicy", urn).await, Answer::Accepted);
+    everywhere(&cluster, &token, false).await;
+    cluster.stop().await
+}
+
+/// Whether alice may write tags is the same at every node, within the bound.
+async fn everywhere(cluster: &Cluster, token: &str, may: bool) {
+    let begun = Instant::now();
+    for node in &cluster.nodes {
+        loop {
+            let sent = begun.elapsed();
+            match tag(node, token).await {
+                Answer::Accepted if may => break,
+                Answer::Refused(403, _) if !may => break,
+                answer => assert!(sent <= BOUND, "{} after {sent:?}: {answer:?}", node.name),
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        println!("may write tags at {}: {may} after {:?}", node.name, begun.elapsed());
+    }
+}
+
+async fn tag(node: &Node, token: &str) -> Answer {
+    let tag = written("urn:li:tag:gold", "tagProperties", &json!({ "name": "gold" }));
+    node.write(token, "tag", &tag).await
+}
