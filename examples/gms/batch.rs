@@ -18,11 +18,11 @@ mod judged;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use tower_pat::{
-    actor::{DirectoryStore, Urn},
+    actor::Urn,
     clock::{Clock, SystemClock},
     policy::{
-        ChangeType, Existence, Operation, OperationGroup, PolicyRecord, PolicyStore, Requirement,
-        Resource, requirement,
+        ChangeType, Existence, Operation, OperationGroup, PolicyRecord, Requirement, Resource,
+        requirement,
     },
 };
 

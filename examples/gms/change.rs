@@ -6,7 +6,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use tower_pat::{
     Privilege,
-    actor::{DirectoryStore, GroupKind, Urn},
+    actor::{GroupKind, Urn},
     policy::{
         ChangeType, Operation, OperationGroup, Policy, PolicyRecord, Requirement, requirement,
     },

@@ -2,8 +2,7 @@
 
 use tower_pat::{
     TokenService,
-    actor::{Directory, DirectoryStore, Urn},
-    policy::PolicyStore,
+    actor::{Directory, Urn},
     token::{RuleScope, TokenId},
 };
 

@@ -27,6 +27,9 @@ pub(crate) enum NewSecrets {
     Allowed,
     /// Not where there are tokens that new secrets would end.
     OnlyForNewStore,
+    /// No: other nodes have to have the same.
+    #[cfg(feature = "postgres")]
+    Refused,
 }
 
 impl Folder {
@@ -93,6 +96,10 @@ impl Folder {
                 file.read_to_string(&mut text).map_err(|error| failed("read", error))?;
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                #[cfg(feature = "postgres")]
+                if new == NewSecrets::Refused {
+                    return Err(FolderError::NotShared(self.path.clone()));
+                }
                 if new == NewSecrets::OnlyForNewStore && self.path.join("tower-pat.db").exists() {
                     return Err(FolderError::Lost(path.to_owned()));
                 }
@@ -152,6 +159,13 @@ pub(crate) enum FolderError {
         .0.display()
     )]
     Lost(PathBuf),
+    #[cfg(feature = "postgres")]
+    #[error(
+        "with --database, set {SIGNING_KEY} and {SALT} as on the other nodes, or put their secrets.env \
+         into {}",
+        .0.display()
+    )]
+    NotShared(PathBuf),
     #[error("{0} is not UTF-8")]
     NotUnicode(&'static str),
     #[error(transparent)]

@@ -1,5 +1,5 @@
 //! A metadata service whose handlers are guarded: DataHub's entity endpoints, with its privileges,
-//! on SQLite.
+//! on SQLite, or on PostgreSQL for several nodes.
 //!
 //! ```console
 //! $ cargo run --example gms --features full
@@ -27,6 +27,7 @@
 
 mod batch;
 mod change;
+mod database;
 mod delete;
 mod entities;
 mod facts;
@@ -61,14 +62,12 @@ use std::{
 use axum::Router;
 use clap::Parser;
 use tokio::{net::TcpListener, signal, sync::watch};
-use tower_pat::{
-    Authenticator,
-    access::Access,
-    policy::GraphFacts,
-    session::{PublicUrl, Sessions},
-};
+use tower_pat::{Authenticator, policy::GraphFacts, session::PublicUrl};
 
+#[cfg(feature = "postgres")]
+use crate::database::Url;
 use crate::{
+    database::Database,
     folder::{Folder, NewSecrets},
     root::{SetUp, Urls},
     service::MetadataService,
@@ -84,6 +83,13 @@ struct Args {
     /// Folder for the databases and secrets; created if it is not there.
     #[arg(long, value_name = "DIR", default_value = "./tower-pat-data")]
     data: PathBuf,
+    /// PostgreSQL for tokens, users and policies, such as postgres://user@host/database, which several
+    /// nodes can share; entities stay in the folder. All nodes need the same key and salt, and each a
+    /// folder of its own. Start one first, which shows the token and the password of the root user.
+    /// A password is better given by PGPASSWORD or PGPASSFILE, since others can see arguments.
+    #[cfg(feature = "postgres")]
+    #[arg(long, value_name = "URL")]
+    database: Option<Url>,
     /// Address and port to listen on; port 0 takes any that is free.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = address)]
     listen: SocketAddr,
@@ -115,6 +121,16 @@ struct Args {
     /// be given several times. The service starts with it, so end one that runs there first.
     #[arg(long, value_name = "USER")]
     new_password: Vec<String>,
+}
+
+impl Args {
+    fn database(&self, folder: &Folder) -> Database {
+        #[cfg(feature = "postgres")]
+        if let Some(url) = &self.database {
+            return Database::Postgres(url.clone());
+        }
+        Database::File(folder.path().join("tower-pat.db"))
+    }
 }
 
 /// Where the front door listens, if it does.
@@ -169,10 +185,16 @@ async fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     };
 
     let folder = Folder::open(&args.data)?;
-    let new = if args.new_token { NewSecrets::Allowed } else { NewSecrets::OnlyForNewStore };
+    let database = args.database(&folder);
+    let new = match &database {
+        #[cfg(feature = "postgres")]
+        Database::Postgres(_) => NewSecrets::Refused,
+        Database::File(_) if args.new_token => NewSecrets::Allowed,
+        Database::File(_) => NewSecrets::OnlyForNewStore,
+    };
     let config = folder.config(new)?;
-    let service = MetadataService::open(folder.path(), &config).await?;
-    let sessions = Sessions::new(&config, Arc::new(service.store.clone()), public_url);
+    let service = MetadataService::open(folder.path(), &database, &config).await?;
+    let sessions = service.sessions(&config, public_url);
     let urls = Urls {
         gms: gms_address,
         front: front.as_ref().map(|_| sessions.public_url().origin().to_owned()),
@@ -183,7 +205,7 @@ async fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     root::set_up(&service, &sessions, &set_up, &mut stdout).await?;
 
     let facts = Arc::new(GraphFacts::new(service.clone()));
-    let access = Access::new(&config, Arc::new(service.store.clone())).facts(facts.clone());
+    let access = service.access(&config).facts(facts.clone());
     let authenticator = Authenticator::builder(config, service.store.clone())
         .facts(facts)
         .chain_before(Arc::new(sessions.authenticator()))
@@ -209,7 +231,7 @@ async fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         served = async { tokio::try_join!(serve_gms, serve_front) } => {
             served?;
         }
-        never = sweep::now_and_then(&service.store) => match never {},
+        never = sweep::now_and_then(&*service.store) => match never {},
         // Who does not finish is not waited for.
         () = async { asked(stop.clone()).await; tokio::time::sleep(PATIENCE).await } => {}
     }

@@ -3,8 +3,8 @@
 use std::{error::Error, io::Write, net::SocketAddr};
 
 use tower_pat::{
-    actor::{DirectoryStore, Urn},
-    policy::{PolicySource, PolicyStore, default_policies},
+    actor::Urn,
+    policy::{PolicySource, default_policies},
     random::OsRandom,
     session::{Password, Sessions},
     token::{AccessTokenDuration, TokenText, TokenType},

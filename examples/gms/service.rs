@@ -2,26 +2,24 @@
 //!
 //! Nothing here asks who may do what: that stands in the handlers.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use serde_json::{Map, Value, json};
 use tower_pat::{
     TokenService,
-    actor::{ActorProfile, Directory, DirectoryStore, Urn, UserInfo, UserQuery},
+    access::Access,
+    actor::{ActorProfile, Urn, UserInfo, UserQuery},
     backend::StoreError,
     clock::{Clock, SystemClock},
     config::Config,
-    policy::{PolicySource, PolicyStore, default_roles},
-    store::SqliteStore,
+    policy::default_roles,
+    session::{PublicUrl, Sessions},
     token::{TokenId, TokenRecord},
     token_service::{TokenQuery, TokenSort},
 };
 
 use crate::{
+    database::{AnyStore, Database, OpenError},
     entities::{self, EntityStore},
     refused::Refused,
     registry::EntityType,
@@ -36,7 +34,7 @@ pub(crate) struct MetadataService {
     /// What bears neither identity nor policy.
     pub(crate) entities: EntityStore,
     /// Users, groups, roles and policies.
-    pub(crate) store: SqliteStore,
+    pub(crate) store: Arc<dyn AnyStore>,
     /// Tokens.
     pub(crate) tokens: TokenService,
 }
@@ -49,27 +47,31 @@ pub(crate) struct Page {
     pub(crate) next: Option<String>,
 }
 
-/// A database cannot be opened.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot open {}", path.display())]
-pub(crate) struct OpenError {
-    path: PathBuf,
-    source: StoreError,
-}
-
 impl MetadataService {
-    /// Opens the stores in this folder.
-    pub(crate) async fn open(folder: &Path, config: &Config) -> Result<Self, OpenError> {
-        let failed = |path: &Path| {
-            let path = path.to_owned();
-            move |source| OpenError { path, source }
-        };
-        let path = folder.join("tower-pat.db");
-        let store = SqliteStore::open(&path).await.map_err(failed(&path))?;
+    /// Opens the database, and the entities in this folder.
+    pub(crate) async fn open(
+        folder: &Path,
+        database: &Database,
+        config: &Config,
+    ) -> Result<Self, OpenError> {
+        let store = database.open().await?;
         let path = folder.join("entities.db");
-        let entities = EntityStore::open(&path).await.map_err(failed(&path))?;
-        let tokens = TokenService::new(config, Arc::new(store.clone()));
+        let entities = EntityStore::open(&path).await;
+        let entities = entities.map_err(|error| OpenError::file(path, error))?;
+        let tokens = TokenService::from_parts(config, store.clone(), store.clone());
         Ok(Self { entities, store, tokens })
+    }
+
+    /// Who may manage what.
+    pub(crate) fn access(&self, config: &Config) -> Access {
+        let store = self.store.clone();
+        Access::from_parts(config, self.tokens.clone(), store.clone(), store)
+    }
+
+    /// The sessions of people who find the front door there.
+    pub(crate) fn sessions(&self, config: &Config, public_url: PublicUrl) -> Sessions {
+        let store = self.store.clone();
+        Sessions::from_parts(config, store.clone(), store.clone(), store, public_url)
     }
 
     pub(crate) async fn close(&self) {

@@ -5,7 +5,6 @@ use std::{convert::Infallible, time::Duration};
 use tokio::time::sleep;
 use tower_pat::{
     clock::{Clock, SystemClock},
-    store::SqliteStore,
     token_service::{Retention, TokenStore},
 };
 
@@ -13,7 +12,7 @@ use crate::refused;
 
 /// Sweeps the store at once, and then as long as this is polled: old tokens and sessions, and what
 /// lists would have to leave out.
-pub(crate) async fn now_and_then(store: &SqliteStore) -> Infallible {
+pub(crate) async fn now_and_then(store: &dyn TokenStore) -> Infallible {
     let clock = SystemClock::default();
     loop {
         match store.sweep(clock.now(), &Retention::default()).await {

@@ -26,9 +26,8 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 use tower_pat::{
     Authenticator, Config,
-    access::Access,
-    actor::{Directory, DirectoryStore, Urn},
-    policy::{GraphFacts, PolicyRecord, PolicySource, PolicyStore},
+    actor::{Directory, Urn},
+    policy::{GraphFacts, PolicyRecord, PolicySource},
     random::{OsRandom, secret},
     session::Sessions,
     token::{AccessTokenDuration, TokenType},
@@ -36,6 +35,7 @@ use tower_pat::{
 };
 
 use crate::{
+    database::Database,
     root::{self, SetUp, Urls},
     routes,
     service::MetadataService,
@@ -61,9 +61,9 @@ impl Gms {
     async fn new() -> Result<Self, Box<dyn Error>> {
         let folder = TempDir::new()?;
         let config = Config::builder(secret(&OsRandom)?, secret(&OsRandom)?).build()?;
-        let service = MetadataService::open(folder.path(), &config).await?;
-        let store = Arc::new(service.store.clone());
-        let sessions = Sessions::new(&config, store, "http://localhost:9002".parse()?);
+        let database = Database::File(folder.path().join("tower-pat.db"));
+        let service = MetadataService::open(folder.path(), &database, &config).await?;
+        let sessions = service.sessions(&config, "http://localhost:9002".parse()?);
         let urls = Urls { gms: "127.0.0.1:1".parse()?, front: None };
         let set_up = SetUp { urls: &urls, new_token: false, new_passwords: &[] };
         root::set_up(&service, &sessions, &set_up, &mut Vec::new()).await?;
@@ -80,7 +80,7 @@ impl Gms {
         let keeper = policy(&["UPDATE_USERS"], json!({ "users": [user("keeper")] }), json!(null));
         service.store.put_policies(&[keeper]).await?;
         let facts = Arc::new(GraphFacts::new(service.clone()));
-        let access = Access::new(&config, Arc::new(service.store.clone())).facts(facts.clone());
+        let access = service.access(&config).facts(facts.clone());
         let authenticator = Authenticator::builder(config, service.store.clone())
             .facts(facts)
             .chain_before(Arc::new(sessions.authenticator()))
