@@ -144,6 +144,7 @@ async fn mint(service: &TokenService, alice: &Urn, count: usize) -> Result<Vec<M
 async fn fill(url: &str, rows: u64) -> Result<(), BoxError> {
     let begun = Instant::now();
     let now = SystemClock::default().now().as_millis();
+    let (month, kept) = (30 * DAY, 300 * DAY);
     let mut connection = PgConnection::connect(url).await?;
     let mut from = 0;
     while from < rows {
@@ -154,12 +155,12 @@ async fn fill(url: &str, rows: u64) -> Result<(), BoxError> {
              )
              SELECT sha256(int8send(i)), 'token ' || (i * 7919 % 1000003), 'urn:li:corpuser:alice',
                  CASE WHEN i % 10 = 0 THEN 'urn:li:corpuser:service' ELSE 'urn:li:corpuser:alice' END,
-                 {now} - 300 * {DAY} + i,
-                 CASE WHEN i % 10 = 1 THEN {now} - 31 * {DAY} - i
+                 {now} - {kept} + i,
+                 CASE WHEN i % 10 = 1 THEN {now} - {month} - {DAY} - i
                       WHEN i % 3 = 0 THEN NULL
-                      ELSE {now} + (i * 2654435761) % (300 * {DAY}) END,
+                      ELSE {now} + (i * 2654435761) % {kept} END,
                  'PERSONAL', '0123456789abcdef',
-                 CASE WHEN i % 4 <> 0 THEN {now} - (i * 40503) % (30 * {DAY}) END
+                 CASE WHEN i % 4 <> 0 THEN {now} - (i * 40503) % {month} END
              FROM generate_series({from}::bigint, {to}::bigint - 1) AS i"
         );
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await?;

@@ -142,4 +142,4 @@ fn socket(url: &str) -> PathBuf {
 }
 
 /// How soon all nodes are to serve again after a fault.
-const RESUMED: Duration = Duration::from_secs(10);
+const RESUMED: Duration = Duration::from_secs(15);
