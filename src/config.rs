@@ -1,14 +1,20 @@
 //! What a deployment chooses: keys, salt, issuer, lifetimes and bounds. What is unsafe is refused
 //! here, when the configuration is built, with an error that says what to do.
 
-use std::{env, error::Error, str::FromStr, time::Duration};
+use std::{env, error::Error, str::FromStr, sync::Arc, time::Duration};
+
+use zeroize::Zeroizing;
 
 use crate::{
     actor::Urn,
-    token::{KeyError, KeyRing, LifetimeError, LifetimePolicy, Salt, TokenKey, TokenVerifier},
+    token::{
+        KeyError, KeyMaterial, KeyRing, LifetimeError, LifetimePolicy, Salt, TokenKey,
+        TokenVerifier,
+    },
 };
 
-/// The configuration of a deployment, known to be safe to use.
+/// The configuration of a deployment, known to be safe to use. Clones have their keys in common: see
+/// [`reload_keys`](Self::reload_keys).
 ///
 /// ```
 /// use tower_pat::config::Config;
@@ -26,7 +32,7 @@ use crate::{
 /// ```
 #[derive(Debug, Clone)]
 pub struct Config {
-    pub(crate) keys: KeyRing,
+    keys: KeyMaterial,
     pub(crate) salt: Salt,
     pub(crate) settings: Settings,
 }
@@ -121,6 +127,7 @@ impl Config {
     ///
     /// | variable | default |
     /// | --- | --- |
+    /// | `TOWER_PAT_VERIFICATION_KEYS` | none; keys that verify and do not sign, between white space |
     /// | `TOWER_PAT_TOKEN_MINTING` | `bounded`; see [`TokenMinting`] |
     /// | `TOWER_PAT_REVOCATION_BOUND` | `1s`; see [`revocation_bound`](ConfigBuilder::revocation_bound) |
     /// | `TOWER_PAT_SERVE_STALE_FOR` | `0s`; see [`serve_stale_for`](ConfigBuilder::serve_stale_for) |
@@ -148,6 +155,49 @@ impl Config {
     /// [`ConfigError`], which names the variable.
     pub fn from_vars(var: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         ConfigBuilder::from_vars(var)?.build()
+    }
+
+    /// The keys, as they are now.
+    #[must_use]
+    pub fn keys(&self) -> Arc<KeyRing> {
+        self.keys.ring()
+    }
+
+    /// Replaces the keys, in this configuration, in its clones and in all that was built of them, at
+    /// once and without refusing a request: adding a key, and leaving one out. What the old ones were
+    /// made of is wiped.
+    ///
+    /// Which of the keys signs is said by `signing_key` only as long as no key was promoted: see
+    /// [`KeyStates`](crate::token::KeyStates).
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] as in [`ConfigBuilder::build`]; then the keys are those that they were.
+    pub fn reload_keys<K: Into<String>>(
+        &self,
+        signing_key: impl Into<String>,
+        verification_keys: impl IntoIterator<Item = K>,
+    ) -> Result<(), ConfigError> {
+        let signing_key = signing_key.into().into();
+        let verification_keys = verification_keys.into_iter().map(|key| key.into().into());
+        self.keys.replace(safe_ring(&signing_key, &verification_keys.collect::<Vec<_>>())?);
+        Ok(())
+    }
+
+    /// As [`reload_keys`](Self::reload_keys), with the keys of the variables that
+    /// [`from_env`](Self::from_env) reads, and no others.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`]; then the keys are those that they were.
+    pub fn reload_keys_from_vars(
+        &self,
+        var: impl Fn(&str) -> Option<String>,
+    ) -> Result<(), ConfigError> {
+        let var = |name: &str| var(name).filter(|value| !value.trim().is_empty());
+        let signing_key = var(SIGNING_KEY).ok_or(ConfigError::Missing { name: SIGNING_KEY })?;
+        let verification_keys = Zeroizing::new(var(VERIFICATION_KEYS).unwrap_or_default());
+        self.reload_keys(signing_key, verification_keys.split_whitespace())
     }
 
     /// Which lifetimes may be asked for.
@@ -188,9 +238,9 @@ pub struct ConfigBuilder {
 
 /// Apart from the rest, so that they have a `Debug` of their own.
 struct Secrets {
-    signing_key: zeroize::Zeroizing<String>,
-    salt: zeroize::Zeroizing<String>,
-    verification_keys: Vec<zeroize::Zeroizing<String>>,
+    signing_key: Zeroizing<String>,
+    salt: Zeroizing<String>,
+    verification_keys: Vec<Zeroizing<String>>,
 }
 
 impl std::fmt::Debug for Secrets {
@@ -236,6 +286,10 @@ impl ConfigBuilder {
         let var = |name: &str| var(name).filter(|value| !value.trim().is_empty());
         let required = |name: &'static str| var(name).ok_or(ConfigError::Missing { name });
         let mut builder = Self::new(required(SIGNING_KEY)?, required(SALT)?);
+        let verification_keys = Zeroizing::new(var(VERIFICATION_KEYS).unwrap_or_default());
+        for key in verification_keys.split_whitespace() {
+            builder = builder.verification_key(key);
+        }
         if let Some(issuer) = issuer {
             builder = builder.issuer(issuer);
         }
@@ -290,7 +344,8 @@ impl ConfigBuilder {
         self
     }
 
-    /// Adds a key that verifies but does not sign, such as the one before a rotation. Default none.
+    /// Adds a key that verifies but does not sign, such as the one before a rotation, or the next one
+    /// (`TOWER_PAT_VERIFICATION_KEYS`, where several are between white space). Default none.
     pub fn verification_key(mut self, key: impl Into<String>) -> Self {
         self.secrets.verification_keys.push(key.into().into());
         self
@@ -404,10 +459,7 @@ impl ConfigBuilder {
     /// empty or publicly known, and a bound or a time out of range.
     pub fn build(self) -> Result<Config, ConfigError> {
         let Self { secrets, settings } = self;
-        let mut keys = KeyRing::new(safe_key("signing key", &secrets.signing_key)?);
-        for key in &secrets.verification_keys {
-            keys = keys.with_verifying(safe_key("verification key", key)?);
-        }
+        let keys = safe_ring(&secrets.signing_key, &secrets.verification_keys)?;
         if secrets.salt.trim().is_empty() {
             return Err(ConfigError::EmptySalt);
         }
@@ -423,7 +475,7 @@ impl ConfigBuilder {
         if !STORE_TIMEOUTS.contains(&settings.store_timeout) {
             return Err(ConfigError::StoreTimeout(settings.store_timeout));
         }
-        Ok(Config { keys, salt: Salt::new(secrets.salt.as_str()), settings })
+        Ok(Config { keys: keys.into(), salt: Salt::new(secrets.salt.as_str()), settings })
     }
 }
 
@@ -519,6 +571,17 @@ fn parse_var<T: FromStr<Err: Error + Send + Sync + 'static>>(
         .map_err(|source: T::Err| ConfigError::Invalid { name, source: source.into() })
 }
 
+fn safe_ring(
+    signing_key: &Zeroizing<String>,
+    verification_keys: &[Zeroizing<String>],
+) -> Result<KeyRing, ConfigError> {
+    let mut ring = KeyRing::new(safe_key("signing key", signing_key)?);
+    for key in verification_keys {
+        ring = ring.with_verifying(safe_key("verification key", key)?);
+    }
+    Ok(ring)
+}
+
 fn safe_key(what: &'static str, text: &str) -> Result<TokenKey, ConfigError> {
     // With or without the newline of the file that it was read from.
     if text.trim() == DATAHUB_FORMER_KEY {
@@ -549,6 +612,7 @@ fn has_low_variety(bytes: &[u8]) -> bool {
 }
 
 const SIGNING_KEY: &str = "DATAHUB_TOKEN_SERVICE_SIGNING_KEY";
+const VERIFICATION_KEYS: &str = "TOWER_PAT_VERIFICATION_KEYS";
 const SALT: &str = "DATAHUB_TOKEN_SERVICE_SALT";
 const ISSUER: &str = "DATAHUB_TOKEN_SERVICE_ISSUER";
 const ALGORITHM: &str = "DATAHUB_TOKEN_SERVICE_SIGNING_ALGORITHM";
@@ -657,11 +721,15 @@ mod tests {
             (DURATIONS, "PT2H"),
             (NO_EXPIRY, "true"),
             (MINTING, "Sessions_Only"),
+            (VERIFICATION_KEYS, " p7t1Yb0Jr3nF5m9hQeWcZ2uKxLdVgPiSaTfRjNoMw8E=\n\tr7t1Yb0Jr3nF5m9hQeWcZ2uKxLdVgPiSaTfRjNoMw8E= "),
             (REVOCATION_BOUND, "500ms"),
             (SERVE_STALE_FOR, "1m 30s"),
             (STORE_TIMEOUT, "PT2S"),
         ]))
         .unwrap();
+        let of = |letter: &str| TokenKey::new(&KEY.replace('q', letter)).unwrap().id();
+        let ids: Vec<_> = config.keys().candidates().map(TokenKey::id).collect();
+        assert_eq!(ids, ["q", "p", "r"].map(of));
         assert_eq!(config.token_minting(), TokenMinting::SessionsOnly);
         assert_eq!(Config::from_vars(vars(&[])).unwrap().token_minting(), TokenMinting::Bounded);
         assert_eq!(config.settings.revocation_bound, Duration::from_millis(500));
@@ -692,6 +760,34 @@ mod tests {
         }
         assert!(error(&[(REVOCATION_BOUND, "1ms")]).contains("revocation bound"));
         assert!(Config::from_vars(|_| None).unwrap_err().to_string().contains(SIGNING_KEY));
+    }
+
+    #[test]
+    fn keys_are_replaced_all_or_none() {
+        let (config, new) = (Config::builder(KEY, PEPPER).build().unwrap(), KEY.replace('q', "p"));
+        let (clone, verifier) = (config.clone(), config.verifier());
+        let ids = |ring: &KeyRing| ring.candidates().map(TokenKey::id).collect::<Vec<_>>();
+        let before = ids(&config.keys());
+        let error = config.reload_keys(&new, ["short"]).unwrap_err();
+        assert!(matches!(error, ConfigError::Key { what: "verification key", .. }), "{error}");
+        assert_eq!(ids(&clone.keys()), before);
+
+        config.reload_keys(&new, [KEY]).unwrap();
+        let after = ids(&config.keys());
+        assert_eq!((after.len(), after[1]), (2, before[0]));
+        assert_eq!(ids(&clone.keys()), after);
+        assert_eq!(ids(&verifier.keys()), after);
+
+        let vars = |name: &str| match name {
+            SIGNING_KEY => Some(KEY.to_owned()),
+            VERIFICATION_KEYS => Some(new.clone()),
+            _ => None,
+        };
+        config.reload_keys_from_vars(vars).unwrap();
+        assert_eq!(ids(&clone.keys()), [after[1], after[0]]);
+        let missing = config.reload_keys_from_vars(|_| None).unwrap_err();
+        assert!(missing.to_string().contains(SIGNING_KEY));
+        assert_eq!(ids(&clone.keys()), [after[1], after[0]]);
     }
 
     #[test]

@@ -6,8 +6,8 @@ use crate::{
     policy::InvalidPolicyError,
     random::RandomError,
     rejection::{Rejection, RejectionCode},
-    token::{KeyError, LifetimeError, ParseTokenIdError, TokenType},
-    token_service::MintError,
+    token::{KeyError, KeyId, LifetimeError, ParseTokenIdError, TokenType},
+    token_service::{KeyChangeError, MintError},
 };
 
 /// Why an operation was not done. What is shown is DataHub's own text where it has one.
@@ -101,6 +101,12 @@ pub enum AccessError {
     /// There is no such policy.
     #[error("Policy not found: {0}")]
     PolicyNotFound(Urn),
+    /// The state of a key was not changed.
+    #[error("The key was left as it is: {0}")]
+    KeyChange(#[source] KeyChangeError),
+    /// A rule would revoke what is yet to be made.
+    #[error("A rule revokes what was made until now at most, and not what is yet to be made")]
+    RuleInFuture,
     /// What is to be made is there already.
     #[error("A record with this key exists already")]
     Conflict,
@@ -110,6 +116,9 @@ pub enum AccessError {
     /// There is nothing to revoke. A fault of the server for DataHub, and so here.
     #[error("Failed to revoke access token. Root cause: Access token no longer exists")]
     NothingToRevoke,
+    /// This node does not have the key that signs.
+    #[error("No token can be made here at the moment: this node does not have the key {0}")]
+    SigningKeyMissing(KeyId),
     /// The token could not be signed.
     #[error("The access token could not be signed")]
     Key(#[source] KeyError),
@@ -182,17 +191,19 @@ impl AccessError {
             | Self::UnknownRole(_)
             | Self::Urn(_)
             | Self::TokenId(_)
+            | Self::RuleInFuture
             | Self::Invalid(_) => AccessErrorKind::BadRequest,
             Self::TokenNotFound
+            | Self::KeyChange(KeyChangeError::Unknown(_))
             | Self::NoCurrentToken
             | Self::ServiceAccountNotFound(_)
             | Self::UserNotFound(_)
             | Self::PolicyNotFound(_) => AccessErrorKind::NotFound,
-            Self::Conflict | Self::Contended(_) => AccessErrorKind::Conflict,
+            Self::Conflict | Self::Contended(_) | Self::KeyChange(_) => AccessErrorKind::Conflict,
             Self::NothingToRevoke | Self::Key(_) | Self::Random(_) | Self::Corrupt(_) => {
                 AccessErrorKind::Internal
             }
-            Self::Unavailable(_) => AccessErrorKind::Unavailable,
+            Self::Unavailable(_) | Self::SigningKeyMissing(_) => AccessErrorKind::Unavailable,
         }
     }
 
@@ -218,6 +229,15 @@ impl From<StoreError> for AccessError {
     }
 }
 
+impl From<KeyChangeError> for AccessError {
+    fn from(error: KeyChangeError) -> Self {
+        match error {
+            KeyChangeError::Store(error) => error.into(),
+            error => Self::KeyChange(error),
+        }
+    }
+}
+
 impl From<MintError> for AccessError {
     fn from(error: MintError) -> Self {
         match error {
@@ -226,6 +246,7 @@ impl From<MintError> for AccessError {
             MintError::Over(_) => Self::CredentialExpired,
             MintError::ReservedActor(urn) => Self::ReservedActor(urn),
             MintError::NotAUser(urn) => Self::NotAUser(urn),
+            MintError::SigningKeyMissing(id) => Self::SigningKeyMissing(id),
             MintError::Key(error) => Self::Key(error),
             MintError::Random(error) => Self::Random(error),
             MintError::Store(error) => error.into(),

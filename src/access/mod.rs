@@ -1,7 +1,7 @@
-//! Who may manage what: tokens, service accounts, policies and users, as operations with the caller
+//! Who may manage what: tokens, keys, service accounts, policies and users, as operations with the caller
 //! as an argument.
 //!
-//! Here is what DataHub's GraphQL API offers, for services that offer it in their own way. Nothing
+//! Here is what DataHub's GraphQL API offers, and more, for services that offer it in their own way. Nothing
 //! here knows HTTP. How an operation goes:
 //!
 //! 1. Who is not authenticated is refused.
@@ -58,6 +58,7 @@
 //! | `MANAGE_ACCESS_TOKENS`, or `EDIT_ENTITY` and `DELETE_ENTITY` on everything | everybody: they can make a token that acts as anybody but the system actor, service accounts and who manages policies included |
 //! | `MANAGE_SERVICE_ACCOUNTS` | every service account, and so whatever these may do |
 //! | `MANAGE_USERS_AND_GROUPS` | nobody else by what is here; they can suspend everybody, and see who may do what |
+//! | `MANAGE_SYSTEM_OPERATIONS` | nobody by what is here; they can retire keys, and so end all tokens that a key signed |
 //! | `GENERATE_PERSONAL_ACCESS_TOKENS` | only themselves |
 //!
 //! What a request was authenticated by makes no difference to what it may do, but to what it may mint:
@@ -85,11 +86,13 @@ mod error;
 mod facts;
 mod grants;
 mod input;
+mod keys;
 mod minting;
 mod permission;
 mod platform;
 mod policies;
 mod roles;
+mod rules;
 mod service;
 mod tokens;
 mod users;

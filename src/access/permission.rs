@@ -9,7 +9,7 @@ use crate::{
         Decision, Operation as Api, OperationGroup, Policy, Privilege, Resource, ResourceFacts,
         requirement,
     },
-    token::{TokenId, TokenRecord, TokenType},
+    token::{RuleScope, TokenId, TokenRecord, TokenType},
     token_service::TokenFilter,
 };
 
@@ -62,6 +62,14 @@ operations! {
         RevokeTokenByText,
         /// Revoke all tokens of somebody.
         RevokeTokens { whose: &'a TokensOf },
+        /// Revoke what this scope has.
+        AddRule { scope: &'a RuleScope },
+        /// List what was revoked by rules.
+        ListRules,
+        /// Look at the states of keys.
+        ReadKeys,
+        /// Add, promote or retire a key.
+        ChangeKeys,
         /// Make a service account.
         CreateServiceAccount,
         /// Look at a service account.
@@ -153,7 +161,14 @@ impl Rules {
                 manages_tokens(auth)
                     || record.is_some_and(|record| record.owner == *me || record.actor == *me)
             }
-            Op::ReadTokenByText => manages_tokens(auth),
+            Op::ReadTokenByText | Op::ListRules => manages_tokens(auth),
+            Op::AddRule { scope: RuleScope::Actor(urn) | RuleScope::Owner(urn) } => {
+                manages_tokens(auth) || urn == me
+            }
+            Op::AddRule { scope: RuleScope::Key(_) | RuleScope::All } => manages_tokens(auth),
+            Op::ReadKeys | Op::ChangeKeys => {
+                auth.privileges().holds(&Privilege::MANAGE_SYSTEM_OPERATIONS)
+            }
             Op::Introspect { actor, owner } => {
                 actor == me
                     || owner == Some(me)

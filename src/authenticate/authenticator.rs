@@ -20,8 +20,10 @@ use super::{
     CredentialAuthenticator, Identity, PendingVerdict, RequestHead, Verdict,
     bearer::{self, Presented},
     flight::Flights,
+    kept::Snapshot,
+    keys::{KeyUse, KnownKeys},
     outage::Outage,
-    policies::{CompiledPolicies, Snapshot},
+    policies::CompiledPolicies,
     revalidate::{BATCH, Known, Suspect},
     uses::{Origin, Uses},
     verified::{Entry, Renewal, Subject, Verified},
@@ -34,10 +36,11 @@ use crate::{
     config::Config,
     epoch::Epoch,
     feed::{Change, ChangeFeed, ChangeSink, Follower, Freshness, RecentChanges},
-    policy::{PolicySource, ResourceFacts},
-    token::{TokenId, TokenType},
+    policy::{PolicyIndex, PolicySource, ResourceFacts},
+    token::{TokenError, TokenId, TokenType},
     token_service::{
-        SignedToken, Stored, TokenLookup, TokenPlace, TokenUses, Verification, VerifyError,
+        MintError, SignedToken, Stored, TokenLookup, TokenPlace, TokenUses, Verification,
+        VerifyError,
     },
 };
 
@@ -70,6 +73,7 @@ struct Inner {
     /// The shorter of the times to live of tokens and directory, where they have one.
     time_to_live: Option<Duration>,
     policies: CompiledPolicies,
+    keys: KnownKeys,
     uses: Option<Arc<Uses>>,
     facts: Option<Arc<dyn ResourceFacts>>,
     before: Vec<Arc<dyn CredentialAuthenticator>>,
@@ -163,13 +167,19 @@ impl Authenticator {
         // Read now, so that a store that cannot be read is noticed at the start.
         let read = policies.current(&*parts.clock, parts.clock.monotonic(), |_| true);
         timeout(store_timeout, read).await.map_err(StoreError::unavailable)??;
+        let verification = Verification::new(config);
+        let material = verification.verifier.material().clone();
+        let keys = KnownKeys::new(parts.tokens.clone(), parts.tokens_ttl, material);
+        let read = keys.current(&*parts.clock, parts.clock.monotonic(), |_| true);
+        timeout(store_timeout, read).await.map_err(StoreError::unavailable)??;
         let feeds = followers.iter().map(Follower::freshness).collect();
         let inner = Arc::new(Inner {
-            verification: Verification::new(config),
+            verification,
             tokens: parts.tokens,
             directory: parts.directory,
             time_to_live,
             policies,
+            keys,
             uses: parts.token_uses.map(|store| Arc::new(Uses::new(store))),
             facts: parts.facts,
             before: parts.before,
@@ -235,6 +245,15 @@ impl Authenticator {
         }
     }
 
+    /// How often tokens of each key were found good since this authenticator was built, by it and its
+    /// clones; in the order of the keys' ids. A key whose count no longer grows, on any node, and of
+    /// which the store has no good tokens
+    /// ([`TokenService::keys`](crate::TokenService::keys)), can be retired without anybody noticing.
+    #[must_use]
+    pub fn key_uses(&self) -> Vec<KeyUse> {
+        self.inner.keys.uses()
+    }
+
     /// How many requests were answered by what was remembered alone, while the store could not be
     /// asked and changes were unknown, since this authenticator was built: see
     /// [`serve_stale_for`](crate::config::ConfigBuilder::serve_stale_for), without which it is 0.
@@ -297,7 +316,7 @@ impl Authenticator {
         let checked =
             text().and_then(|text| Ok(inner.verification.check_as(text, place, start.now)?));
         match checked {
-            Err(error) => Verdict::Ready(Err(error)),
+            Err(error) => Verdict::Ready(Err(inner.refusal(error))),
             Ok(token) => {
                 let text = verified.is_on().then(|| Zeroizing::new(raw.into()));
                 let origin = inner.uses.as_ref().map(|_| Origin::of(head));
@@ -340,9 +359,24 @@ impl Inner {
         Start { now: self.clock.now(), monotonic: self.clock.monotonic(), position, epoch }
     }
 
-    /// Moves whenever everything that was decided before may be wrong.
+    /// Moves whenever everything that was decided before may be wrong: by what changed in the
+    /// stores, or since the keys were replaced. Neither ever goes back, so that the sum does not.
     fn current_epoch(&self) -> u64 {
-        self.epoch.current()
+        self.epoch.current().wrapping_add(self.keys.generation())
+    }
+
+    /// A signature that fits no key says nothing if the key that signs is not here.
+    fn refusal(&self, error: AuthenticateError) -> AuthenticateError {
+        let is_bad_signature = matches!(
+            error,
+            AuthenticateError::InvalidToken(VerifyError::Token(TokenError::BadSignature))
+        );
+        match self.keys.missing() {
+            Some(id) if is_bad_signature => {
+                StoreError::unavailable(MintError::SigningKeyMissing(id)).into()
+            }
+            _ => error,
+        }
     }
 
     fn is_fresh(&self, now: Monotonic) -> bool {
@@ -433,12 +467,13 @@ impl Inner {
                 return Err(error);
             }
         };
-        // What is not stored has nothing in which its use could be noted.
+        self.keys.note_use(judged.subject.key_id, start.now);
+        // What is not stored has nothing in which its use could be noted, but for its key.
         let use_is_due = match (&self.uses, origin) {
             (Some(uses), Some(origin)) if judged.is_stored => {
                 uses.note(token.id, origin, start.now, start.monotonic)
             }
-            _ => NEVER,
+            _ => start.monotonic.saturating_add(Uses::MINUTE),
         };
         let authentication = judged.authentication.clone();
         if let Some(text) = text {
@@ -465,8 +500,11 @@ impl Inner {
         token: &SignedToken,
         place: TokenPlace,
         start: Start,
-        policies: Option<&Arc<Snapshot>>,
+        policies: Option<&Arc<Snapshot<PolicyIndex>>>,
     ) -> Result<Judged, AuthenticateError> {
+        let is_fresh = |now| self.is_fresh(now);
+        let keys = self.keys.current(&*self.clock, start.monotonic, is_fresh).await?;
+        Verification::check_key(&keys.value, token.key_id)?;
         let stored = self.verification.look_up(tokens, token, start.now).await?;
         // Log-out and a new password end what is stored as a session, and nothing else.
         let token_type = stored.as_ref().and_then(|stored| stored.record.token_type);
@@ -491,6 +529,7 @@ impl Inner {
         let (authentication, good_until) =
             self.act_as(directory, token.actor.clone(), credential, start, policies).await?;
         let ends = expires_at.map(|at| start.monotonic.saturating_add(at.since(start.now)));
+        let good_until = earlier(good_until, keys.good_until);
         let (id, actor, key_id) = (token.id, token.actor.clone(), token.key_id);
         Ok(Judged {
             authentication,
@@ -536,7 +575,7 @@ impl Inner {
         if self.outage.serve_stale_for().is_none() || self.outage.is_to_be_asked(now) {
             return None;
         }
-        let note = |known: &Authentication| self.note_remembered(known, head, now);
+        let note = |known: &Entry| self.note_remembered(known, head, now);
         self.remembered_in_outage(text, place, now, note)
     }
 
@@ -546,7 +585,7 @@ impl Inner {
         text: &[u8],
         place: TokenPlace,
         now: Monotonic,
-        note: impl FnOnce(&Authentication) -> Monotonic,
+        note: impl FnOnce(&Entry) -> Monotonic,
     ) -> Option<Authentication> {
         if !self.may_serve_stale(now) {
             return None;
@@ -644,17 +683,14 @@ impl Inner {
 
     /// Notes the use of a token that is remembered. Once a minute for each, so out of the way.
     #[cold]
-    fn note_remembered(
-        &self,
-        known: &Authentication,
-        head: RequestHead<'_>,
-        now: Monotonic,
-    ) -> Monotonic {
-        match (&self.uses, known.credential()) {
+    fn note_remembered(&self, known: &Entry, head: RequestHead<'_>, now: Monotonic) -> Monotonic {
+        let at = self.clock.now();
+        self.keys.note_use(known.subject.key_id, at);
+        match (&self.uses, known.authentication.credential()) {
             (Some(uses), Credential::AccessToken(token)) if !token.is_stateless() => {
-                uses.note(token.id, &Origin::of(head), self.clock.now(), now)
+                uses.note(token.id, &Origin::of(head), at, now)
             }
-            _ => NEVER,
+            _ => now.saturating_add(Uses::MINUTE),
         }
     }
 
@@ -676,7 +712,7 @@ impl Inner {
         actor: Urn,
         credential: Credential,
         start: Start,
-        policies: Option<&Arc<Snapshot>>,
+        policies: Option<&Arc<Snapshot<PolicyIndex>>>,
     ) -> Result<(Authentication, Option<Monotonic>), AuthenticateError> {
         let actor = self.verification.actor(directory, &actor).await?;
         let policies = match policies {
@@ -687,7 +723,7 @@ impl Inner {
                 self.policies.current(&*self.clock, now, |now| self.is_fresh(now)).await?
             }
         };
-        let privileges = policies.index.privileges(Arc::new(actor));
+        let privileges = policies.value.privileges(Arc::new(actor));
         let good_until = self.time_to_live.map(|time| start.monotonic.saturating_add(time));
         let authentication = Authentication::new(credential, privileges, self.facts.clone());
         Ok((authentication, earlier(good_until, policies.good_until)))
@@ -702,10 +738,14 @@ impl ChangeSink for Inner {
             // Looking for each among all that is remembered takes longer than judging it anew.
             return self.suspect_all();
         }
-        let is_about_policies =
-            |change: &Change| matches!(change, Change::Policies | Change::Unknown);
-        if changes.iter().any(is_about_policies) {
+        let is_about = |kind: Change| {
+            changes.iter().any(|change| *change == kind || *change == Change::Unknown)
+        };
+        if is_about(Change::Policies) {
             self.policies.changed();
+        }
+        if is_about(Change::Keys) {
+            self.keys.changed();
         }
         if !changes.iter().all(Change::is_about_some) {
             self.epoch.advance();
@@ -716,6 +756,7 @@ impl ChangeSink for Inner {
 
     fn suspect_all(&self) {
         self.policies.changed();
+        self.keys.changed();
         self.epoch.advance();
     }
 

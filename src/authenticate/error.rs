@@ -198,6 +198,9 @@ fn invalid_token(error: &VerifyError) -> Rejection {
                 None => "the token has been revoked".to_owned(),
             },
         ),
+        error @ VerifyError::KeyRetired { .. } => {
+            Rejection::new(RejectionCode::TokenRevoked, error.to_string())
+        }
         error => Rejection::new(RejectionCode::TokenNotAccepted, error.to_string()),
     }
 }

@@ -415,7 +415,7 @@ mod tests {
             asked.as_mut().poll(&mut context).map(|answer| answer.is_ok())
         });
         assert_eq!(answer.join().unwrap(), Poll::Ready(true));
-        assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 0);
+        assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
     }
 
     #[tokio::test]

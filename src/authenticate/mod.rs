@@ -85,6 +85,8 @@ mod excluded;
 mod flight;
 mod future;
 mod head;
+mod kept;
+mod keys;
 mod layer;
 mod outage;
 mod policies;
@@ -104,6 +106,7 @@ pub use self::{
     error::AuthenticateError,
     future::ResponseFuture,
     head::RequestHead,
+    keys::KeyUse,
     layer::AuthenticateLayer,
     service::Authenticate,
     verdict::{PendingVerdict, Verdict},

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use crate::{
     actor::{ActorProfile, Directory, Urn},
     backend::{BoxFuture, StoreError},
-    token::{RevocationRule, TokenId, TokenRecord},
+    token::{KeyRecord, RevocationRule, TokenId, TokenRecord},
     token_service::{MAX_ANCESTORS, RuleSubject, SignedToken, TokenLookup},
 };
 
@@ -83,6 +83,11 @@ impl TokenLookup for Known {
     ) -> BoxFuture<'a, Result<Vec<RevocationRule>, StoreError>> {
         let rules = self.rules.iter().filter(move |rule| subject.is_in(&rule.scope));
         Box::pin(async move { Ok(rules.cloned().collect()) })
+    }
+
+    /// They are not in here: the authenticator knows them.
+    fn keys(&self) -> BoxFuture<'_, Result<Vec<KeyRecord>, StoreError>> {
+        Box::pin(async { Err(not_read()) })
     }
 }
 

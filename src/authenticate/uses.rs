@@ -78,6 +78,9 @@ impl Origin {
 }
 
 impl Uses {
+    /// How often a token's use is noted at most.
+    pub(super) const MINUTE: Duration = MINUTE;
+
     /// Collects what [`run`](Self::run) writes.
     pub(super) fn new(store: Arc<dyn TokenUses>) -> Self {
         Self {

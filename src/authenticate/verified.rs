@@ -188,7 +188,7 @@ impl Verified {
         text: &[u8],
         now: Monotonic,
         epoch: u64,
-        note: impl FnOnce(&Authentication) -> Monotonic,
+        note: impl FnOnce(&Entry) -> Monotonic,
     ) -> Option<Authentication> {
         let (hash, shard) = self.place(text)?;
         let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
@@ -201,7 +201,7 @@ impl Verified {
         }
         // Two at the same time may both come here: noting is what counts, and that looks again.
         if entry.use_is_due.load(Ordering::Relaxed) <= now.as_nanos() {
-            let due = note(&entry.authentication);
+            let due = note(entry);
             entry.use_is_due.store(due.as_nanos(), Ordering::Relaxed);
         }
         Some(entry.authentication.clone())

@@ -1,4 +1,4 @@
-//! Managing tokens over HTTP, for services and people that do not want GraphQL.
+//! Managing tokens, keys and revocation rules over HTTP, for services and people that do not want GraphQL.
 //!
 //! | request | what it does | answer |
 //! | --- | --- | --- |
@@ -8,6 +8,12 @@
 //! | `DELETE /tokens/{id}` | revokes a token | 204 |
 //! | `GET /tokens/self` | looks up the token of this request | 200 |
 //! | `DELETE /tokens/self` | revokes the token of this request | 204 |
+//! | `GET /keys` | which keys there are, and how many tokens need each | 200 |
+//! | `POST /keys/{id}/add` | makes a key verify, also one that is retired | 204 |
+//! | `POST /keys/{id}/promote` | makes a key sign | 204 |
+//! | `POST /keys/{id}/retire` | refuses what a key signed | 204 |
+//! | `POST /revocation-rules` | revokes all tokens of somebody, of a key, or at all | 201 |
+//! | `GET /revocation-rules` | lists what was revoked so | 200 |
 //! | `POST /introspect` | whether a token is good ([RFC 7662]) | 200 |
 //! | `POST /revoke` | revokes a token by its text ([RFC 7009]) | 200 |
 //! | `GET /openapi.json` | all this as an OpenAPI document | 200 |
@@ -43,8 +49,11 @@
 //! [RFC 7662]: https://www.rfc-editor.org/rfc/rfc7662
 //! [RFC 7009]: https://www.rfc-editor.org/rfc/rfc7009
 
+mod key;
 mod oauth;
+mod parameters;
 mod route;
+mod rule;
 mod service;
 mod token;
 

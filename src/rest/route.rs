@@ -3,7 +3,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::{
     rejection::{Rejection, RejectionCode},
-    token::TokenId,
+    token::{KeyId, TokenId},
 };
 
 /// What a request asks for.
@@ -15,6 +15,12 @@ pub(super) enum Route {
     RevokeCurrentToken,
     Token(TokenId),
     RevokeToken(TokenId),
+    Keys,
+    AddKey(KeyId),
+    PromoteKey(KeyId),
+    RetireKey(KeyId),
+    AddRule,
+    ListRules,
     Introspect,
     Revoke,
     Document,
@@ -27,6 +33,8 @@ pub(super) enum NoRoute {
     Path,
     /// What comes after `/tokens/` is not a token's id.
     Id,
+    /// What comes after `/keys/` is not a key's id.
+    KeyId,
     /// There is, but not for this method; only for those of the header `Allow`.
     Method(&'static str),
 }
@@ -41,11 +49,17 @@ impl Route {
             "/tokens" => Err(NoRoute::Method("GET, HEAD, POST")),
             "/tokens/self" if get => Ok(Self::CurrentToken),
             "/tokens/self" if *method == Method::DELETE => Ok(Self::RevokeCurrentToken),
+            "/keys" if get => Ok(Self::Keys),
+            "/keys" => Err(NoRoute::Method("GET, HEAD")),
+            "/revocation-rules" if get => Ok(Self::ListRules),
+            "/revocation-rules" if *method == Method::POST => Ok(Self::AddRule),
+            "/revocation-rules" => Err(NoRoute::Method("GET, HEAD, POST")),
             "/introspect" if *method == Method::POST => Ok(Self::Introspect),
             "/revoke" if *method == Method::POST => Ok(Self::Revoke),
             "/introspect" | "/revoke" => Err(NoRoute::Method("POST")),
             "/openapi.json" if get => Ok(Self::Document),
             "/openapi.json" => Err(NoRoute::Method("GET, HEAD")),
+            _ if path.starts_with("/keys/") => Self::of_key(method, path),
             _ => match path.strip_prefix("/tokens/") {
                 Some(segment) if !get && *method != Method::DELETE && !segment.contains('/') => {
                     Err(NoRoute::Method("DELETE, GET, HEAD"))
@@ -61,6 +75,26 @@ impl Route {
     }
 }
 
+impl Route {
+    fn of_key(method: &Method, path: &str) -> Result<Self, NoRoute> {
+        let mut segments = path.split('/').skip(2);
+        let (Some(id), Some(action), None) = (segments.next(), segments.next(), segments.next())
+        else {
+            return Err(NoRoute::Path);
+        };
+        let route: fn(KeyId) -> Self = match action {
+            "add" => Self::AddKey,
+            "promote" => Self::PromoteKey,
+            "retire" => Self::RetireKey,
+            _ => return Err(NoRoute::Path),
+        };
+        if *method != Method::POST {
+            return Err(NoRoute::Method("POST"));
+        }
+        id.parse().map(route).map_err(|_| NoRoute::KeyId)
+    }
+}
+
 impl From<&NoRoute> for Rejection {
     fn from(no_route: &NoRoute) -> Self {
         match no_route {
@@ -68,6 +102,10 @@ impl From<&NoRoute> for Rejection {
             NoRoute::Id => Self::new(
                 RejectionCode::BadRequest,
                 "that is not the id of a token; ids are percent-encoded here",
+            ),
+            NoRoute::KeyId => Self::new(
+                RejectionCode::BadRequest,
+                "that is not the id of a key, which has 16 hexadecimal digits in lower case",
             ),
             NoRoute::Method(allow) => Self::new(
                 RejectionCode::MethodNotAllowed,
@@ -103,6 +141,22 @@ mod tests {
         for odd in ["/tokens/", "/tokens/x", "/tokens/%ff", "/tokens/self%20", "/tokens/%73elf"] {
             assert_eq!(get(odd), Err(NoRoute::Id), "{odd}");
         }
+    }
+
+    #[test]
+    fn a_key_is_changed_by_its_id() {
+        let id = "0123456789abcdef";
+        let post = |path: &str| Route::of(&Method::POST, path);
+        let key = id.parse().unwrap();
+        assert_eq!(post(&format!("/keys/{id}/add")), Ok(Route::AddKey(key)));
+        assert_eq!(post(&format!("/keys/{id}/promote")), Ok(Route::PromoteKey(key)));
+        assert_eq!(post(&format!("/keys/{id}/retire")), Ok(Route::RetireKey(key)));
+        assert_eq!(post("/keys/0123456789ABCDEF/retire"), Err(NoRoute::KeyId));
+        for nowhere in ["/keys/", "/keys/x", "/keys//", "/keys/x/y", "/keys/x/retire/"] {
+            assert_eq!(post(nowhere), Err(NoRoute::Path), "{nowhere}");
+        }
+        let get = Route::of(&Method::GET, &format!("/keys/{id}/retire"));
+        assert_eq!(get, Err(NoRoute::Method("POST")));
     }
 
     #[test]

@@ -15,8 +15,11 @@ use tower_service::Service;
 
 use super::{
     OPENAPI,
+    key::Keys,
     oauth::{self, Introspection, OAuthBody},
+    parameters::Parameters,
     route::{NoRoute, Route},
+    rule::{self, NewRule, Rule, RulePage},
     token::{self, CreatedToken, NewToken, Token, TokenPage, bad_request},
 };
 use crate::{
@@ -66,7 +69,8 @@ impl RestService {
 
     /// Judges a request again when its body has been read, by the `Authenticator` that its layer has
     /// too: whoever was suspended, whose token was revoked, or who lost a privilege while the body was
-    /// on its way is answered accordingly. Default not again.
+    /// on its way is answered accordingly. `GET /keys` says what it
+    /// [counted](Authenticator::key_uses). Default not again, and nothing is counted.
     #[must_use]
     pub fn authenticator(mut self, authenticator: Authenticator) -> Self {
         self.body.authenticator = Some(authenticator);
@@ -144,6 +148,29 @@ impl RestService {
             }
             Ok(Route::Token(id)) => Ok(self.token(&self.access.token(caller, id).await?)),
             Ok(Route::RevokeToken(id)) => self.revoke(caller, id).await,
+            Ok(Route::Keys) => self.keys(caller).await,
+            Ok(Route::AddKey(id)) => {
+                self.access.add_key(caller, *id).await?;
+                Ok(answer::json(StatusCode::NO_CONTENT, Bytes::new()))
+            }
+            Ok(Route::PromoteKey(id)) => {
+                self.access.promote_key(caller, *id).await?;
+                Ok(answer::json(StatusCode::NO_CONTENT, Bytes::new()))
+            }
+            Ok(Route::RetireKey(id)) => {
+                self.access.retire_key(caller, *id).await?;
+                Ok(answer::json(StatusCode::NO_CONTENT, Bytes::new()))
+            }
+            Ok(Route::AddRule) => {
+                let (new, authentication): (NewRule, _) =
+                    self.json(parts, authentication, body).await?;
+                let caller = &Caller::from(&authentication);
+                let rule = self.access.add_rule(caller, new.scope()?, new.issued_before()).await?;
+                Ok(json_answer(StatusCode::CREATED, &Rule::new(&rule)))
+            }
+            Ok(Route::ListRules) => {
+                self.list_rules(caller, parts.uri.query().unwrap_or_default()).await
+            }
             Ok(Route::Introspect) => {
                 let (form, caller) = self.form(parts, authentication, body).await?;
                 self.introspect(&caller, &form).await
@@ -233,6 +260,23 @@ impl RestService {
                 tokens: page.tokens.iter().map(|record| Token::new(record, now)).collect(),
             },
         ))
+    }
+
+    async fn keys(&self, caller: &Caller) -> Result<Response<AnswerBody>, Rejection> {
+        let overview = self.access.keys(caller).await?;
+        let uses = self.body.authenticator.as_ref().map(Authenticator::key_uses);
+        Ok(json_answer(StatusCode::OK, &Keys::new(&overview, uses.as_deref())))
+    }
+
+    async fn list_rules(
+        &self,
+        caller: &Caller,
+        query: &str,
+    ) -> Result<Response<AnswerBody>, Rejection> {
+        let given = Parameters::parse(query, &rule::PARAMETERS)?;
+        let (start, count) = (given.number("start", 0)?, given.number("count", 20)?);
+        let page = self.access.list_rules(caller, start, count).await?;
+        Ok(json_answer(StatusCode::OK, &RulePage::new(start, count, &page)))
     }
 
     /// The document, with where its paths begin.

@@ -2,9 +2,9 @@
 
 use std::{borrow::Cow, str::FromStr};
 
-use form_urlencoded::parse;
 use serde::{Deserialize, Serialize};
 
+use super::parameters::Parameters;
 use crate::{
     access::CreateToken,
     actor::Urn,
@@ -114,29 +114,11 @@ pub(super) struct TokenPage<'a> {
     pub(super) tokens: Vec<Token<'a>>,
 }
 
-/// The question of `GET /tokens`. Every parameter is known and given once: a filter that is not
-/// understood must not list more than was asked for.
+/// The question of `GET /tokens`.
 pub(super) fn query(text: &str, caller: &Urn, now: Timestamp) -> Result<TokenQuery, Rejection> {
-    let mut given: Vec<(String, String)> = Vec::new();
-    for (name, value) in parse(text.as_bytes()) {
-        if !PARAMETERS.contains(&&*name) {
-            return Err(bad_request(format!("the parameters are: {}", PARAMETERS.join(", "))));
-        }
-        if given.iter().any(|(other, _)| *other == name) {
-            return Err(bad_request(format!("{name} is given twice")));
-        }
-        given.push((name.into_owned(), value.into_owned()));
-    }
-    let value =
-        |name: &str| given.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str());
-    let number = |name: &str, default: u32| match value(name) {
-        None => Ok(default),
-        // `parse` alone takes a sign.
-        Some(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => text
-            .parse()
-            .map_err(|_| bad_request(format!("{name} is not a number up to {}", u32::MAX))),
-        Some(_) => Err(bad_request(format!("{name} is not a number up to {}", u32::MAX))),
-    };
+    let given = Parameters::parse(text, &PARAMETERS)?;
+    let value = |name: &str| given.value(name);
+    let number = |name: &str, default| given.number(name, default);
     let urn = |name: &str| {
         let urn = value(name).map(str::parse::<Urn>).transpose();
         urn.map_err(|error| bad_request(format!("{name} is not a urn: {error}")))

@@ -81,6 +81,10 @@ impl From<&LogInError> for Rejection {
                 RejectionCode::Unavailable,
                 "nobody can log in at the moment: the store could not answer".to_owned(),
             ),
+            LogInError::Mint(MintError::SigningKeyMissing(_)) => (
+                RejectionCode::Unavailable,
+                "nobody can log in here at the moment: this node lacks a key".to_owned(),
+            ),
             LogInError::Store(_) | LogInError::Mint(_) | LogInError::Hash(_) => {
                 (RejectionCode::Internal, "the log-in failed by a fault of this service".to_owned())
             }

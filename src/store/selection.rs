@@ -118,7 +118,7 @@ fn only<'a>(mut values: impl Iterator<Item = &'a str>) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{clock::Timestamp, store::sqlite::span::End, token_service::TokenOptional};
+    use crate::{clock::Timestamp, store::span::End, token_service::TokenOptional};
 
     const ALICE: &str = "urn:li:corpuser:alice";
 

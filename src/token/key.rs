@@ -78,7 +78,8 @@ fn sign(key: &EncodingKey, message: &[u8]) -> Result<Vec<u8>, KeyError> {
         .ok_or(KeyError::Backend)
 }
 
-/// The keys of a deployment: one signs, all verify.
+/// The keys of a deployment: one signs, all verify. Which of them signs, and which are no longer
+/// good, may be said by a store, too: see [`KeyStates`](super::KeyStates).
 #[derive(Debug, Clone)]
 pub struct KeyRing {
     signing: TokenKey,
@@ -110,6 +111,12 @@ impl KeyRing {
     /// All keys that verify, the signing one first.
     pub fn candidates(&self) -> impl Iterator<Item = &TokenKey> {
         std::iter::once(&self.signing).chain(&self.verifying)
+    }
+
+    /// The key with this id, if the ring has it.
+    #[must_use]
+    pub fn key(&self, id: KeyId) -> Option<&TokenKey> {
+        self.candidates().find(|key| key.id == id)
     }
 
     /// The key under which `mac` is the MAC of `message`.
@@ -221,5 +228,6 @@ mod tests {
         assert_eq!(ring.verify(b"message", &mac), Some(old.id()));
         assert_eq!(ring.verify(b"massage", &mac), None);
         assert_ne!(ring.signing().id(), old.id());
+        assert_eq!(ring.key(old.id()).map(TokenKey::id), Some(old.id()));
     }
 }

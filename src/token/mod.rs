@@ -33,6 +33,8 @@ mod error;
 mod id;
 mod json;
 mod key;
+mod key_material;
+mod key_state;
 mod lifetime;
 mod record;
 mod revocation;
@@ -44,6 +46,8 @@ pub use self::{
     error::TokenError,
     id::{ParseTokenIdError, Salt, TokenId},
     key::{KeyError, KeyId, KeyRing, TokenKey},
+    key_material::KeyMaterial,
+    key_state::{KeyRecord, KeyState, KeyStates, ParseKeyStateError},
     lifetime::{AccessTokenDuration, Lifetime, LifetimeError, LifetimePolicy},
     record::{LastUse, Revocation, TokenRecord, TokenStatus},
     revocation::{RevocationRule, RuleScope},

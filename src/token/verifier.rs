@@ -1,5 +1,7 @@
+use std::sync::Arc;
+
 use super::{
-    KeyError, KeyId, KeyRing, TokenClaims, TokenError, TokenText,
+    KeyError, KeyId, KeyMaterial, KeyRing, TokenClaims, TokenError, TokenKey, TokenText,
     compact::{self, Compact},
     json::{PlainObject, Value, read_object},
 };
@@ -10,7 +12,7 @@ use crate::clock::Timestamp;
 /// See the [module docs](super) for the order in which things are judged.
 #[derive(Debug, Clone)]
 pub struct TokenVerifier {
-    keys: KeyRing,
+    keys: KeyMaterial,
     issuer: Option<String>,
     check_issuer: bool,
     check_subject: bool,
@@ -30,11 +32,12 @@ impl TokenVerifier {
     /// The issuer that DataHub writes unless told otherwise (`DATAHUB_TOKEN_SERVICE_ISSUER`).
     pub const DEFAULT_ISSUER: &str = "datahub-metadata-service";
 
-    /// A verifier with these keys and DataHub's default issuer.
+    /// A verifier with these keys and DataHub's default issuer. Given a [`KeyMaterial`], it goes on
+    /// with what that holds when it is replaced.
     #[must_use]
-    pub fn new(keys: KeyRing) -> Self {
+    pub fn new(keys: impl Into<KeyMaterial>) -> Self {
         Self {
-            keys,
+            keys: keys.into(),
             issuer: Some(Self::DEFAULT_ISSUER.to_owned()),
             check_issuer: true,
             check_subject: true,
@@ -64,9 +67,15 @@ impl TokenVerifier {
         self
     }
 
-    /// The keys that verify and sign.
+    /// The keys that verify and sign, as they are now.
     #[must_use]
-    pub fn keys(&self) -> &KeyRing {
+    pub fn keys(&self) -> Arc<KeyRing> {
+        self.keys.ring()
+    }
+
+    /// The keys that verify and sign, whatever becomes of them.
+    #[must_use]
+    pub fn material(&self) -> &KeyMaterial {
         &self.keys
     }
 
@@ -81,7 +90,7 @@ impl TokenVerifier {
         let mac = compact.mac();
         let key_id = mac
             .as_ref()
-            .and_then(|mac| self.keys.verify(compact.signing_input.as_bytes(), mac))
+            .and_then(|mac| self.keys.ring().verify(compact.signing_input.as_bytes(), mac))
             .ok_or_else(|| compact.refusal(mac.as_ref()))?;
         compact.check_header()?;
         let mut buffer = [0; compact::PAYLOAD_BUFFER];
@@ -104,14 +113,24 @@ impl TokenVerifier {
         Ok(VerifiedToken { claims, key_id })
     }
 
-    /// Writes the token that says `claims`, byte for byte as DataHub would, with the signing key.
+    /// Writes the token that says `claims`, byte for byte as DataHub would, with the ring's signing
+    /// key.
     ///
     /// # Errors
     ///
     /// [`KeyError::Backend`] if the signature backend fails.
     pub fn sign(&self, claims: &TokenClaims) -> Result<TokenText, KeyError> {
+        self.sign_with(self.keys.ring().signing(), claims)
+    }
+
+    /// As [`sign`](Self::sign), with this key.
+    pub(crate) fn sign_with(
+        &self,
+        key: &TokenKey,
+        claims: &TokenClaims,
+    ) -> Result<TokenText, KeyError> {
         let input = compact::signing_input(&claims.to_json(self.issuer.as_deref()));
-        let mac = self.keys.signing().sign(input.as_bytes())?;
+        let mac = key.sign(input.as_bytes())?;
         Ok(TokenText::new(compact::append_signature(input, &mac)))
     }
 }
@@ -257,6 +276,7 @@ impl Member<'_> {
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
     use proptest::prelude::*;
 
     use super::*;
@@ -285,6 +305,34 @@ mod tests {
         for issuer in [None, Some("datahub-metadata-service")] {
             let json = claims("Zoë").to_json(issuer);
             assert!(Members::read_plain(json.as_bytes()).is_some(), "{json}");
+        }
+    }
+
+    #[test]
+    fn the_key_that_fits_is_found_whatever_the_header_says_of_it() {
+        let text = |letter| format!("{letter}7t1Yb0Jr3nF5m9hQeWcZ2uKxLdVgPiSaTfRjNoMw8E=");
+        let [signing, other, foreign] =
+            ["q", "p", "r"].map(|letter| TokenKey::new(&text(letter)).unwrap());
+        let ring = KeyRing::new(signing.clone()).with_verifying(other.clone());
+        let verifier = TokenVerifier::new(ring);
+        let token = |key: &TokenKey, kid: &str| {
+            let header = format!(r#"{{"kid":{kid},"alg":"HS256"}}"#);
+            let claims = claims("datahub").to_json(Some(TokenVerifier::DEFAULT_ISSUER));
+            let encode = |text: String| URL_SAFE_NO_PAD.encode(text);
+            let input = format!("{}.{}", encode(header), encode(claims));
+            let mac = key.sign(input.as_bytes()).unwrap();
+            compact::append_signature(input, &mac)
+        };
+        let names = [&signing, &other, &foreign].map(|key| format!("\"{}\"", key.id()));
+        for kid in
+            names.iter().map(String::as_str).chain(["\"../../etc/passwd\"", "\"\"", "7", "null"])
+        {
+            for key in [&signing, &other] {
+                let verified = verifier.verify(&token(key, kid), NOW);
+                assert_eq!(verified.map(|verified| verified.key_id), Ok(key.id()), "{kid}");
+            }
+            let refused = verifier.verify(&token(&foreign, kid), NOW);
+            assert_eq!(refused, Err(TokenError::BadSignature), "{kid}");
         }
     }
 
@@ -327,7 +375,7 @@ mod tests {
             payload in "\\PC*|\\{(\"(exp|nbf|type|version|iss)\":[-0-9.eE\"a-z\\[\\]]{1,9},?){0,4}\\}",
         ) {
             let input = compact::signing_input(&payload);
-            let mac = verifier().keys.signing().sign(input.as_bytes()).unwrap();
+            let mac = verifier().keys().signing().sign(input.as_bytes()).unwrap();
             let _ = verifier().verify(&compact::append_signature(input, &mac), NOW);
         }
     }

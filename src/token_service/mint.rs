@@ -3,7 +3,7 @@ use crate::{
     backend::StoreError,
     clock::Timestamp,
     random::RandomError,
-    token::{KeyError, Lifetime, LifetimeError, TokenId, TokenRecord, TokenText, TokenType},
+    token::{KeyError, KeyId, Lifetime, LifetimeError, TokenId, TokenRecord, TokenText, TokenType},
 };
 
 /// What token to make.
@@ -128,6 +128,9 @@ pub enum MintError {
     /// Only users, service accounts among them, act by tokens.
     #[error("{0} is not a user")]
     NotAUser(Urn),
+    /// The key that signs is not among those that this process has. It signs with no other one.
+    #[error("this node does not have the key {0}, which signs")]
+    SigningKeyMissing(KeyId),
     /// The signature backend failed.
     #[error("the token could not be signed")]
     Key(#[from] KeyError),

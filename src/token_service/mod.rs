@@ -4,10 +4,11 @@
 //!
 //! 1. its text is ([`TokenVerifier`](crate::token::TokenVerifier)),
 //! 2. its kind is accepted: version 1 and SESSION tokens are not, unless the configuration says so,
-//! 3. the store has its record (version 2), and that has neither been revoked nor is it over,
-//! 4. no revocation rule covers it,
-//! 5. its restrictions are understood (none are yet, so a record must have none),
-//! 6. its actor is in the directory, neither removed nor suspended.
+//! 3. the key that signed it is not retired ([`KeyStates`](crate::token::KeyStates)),
+//! 4. the store has its record (version 2), and that has neither been revoked nor is it over,
+//! 5. no revocation rule covers it,
+//! 6. its restrictions are understood (none are yet, so a record must have none),
+//! 7. its actor is in the directory, neither removed nor suspended.
 //!
 //! ```
 //! # tokio_test_block_on(async {
@@ -42,6 +43,7 @@
 //! ```
 
 mod filter;
+mod keys;
 mod lineage;
 mod mint;
 mod query;
@@ -51,11 +53,12 @@ mod verify;
 
 pub use self::{
     filter::{TextTest, TimeTest, TokenFilter, TokenOptional, TokenTextField, TokenTimeField},
+    keys::{KeyChange, KeyChangeError, KeyOverview, KeyStatus, KeyStore, MAX_COUNTED_TOKENS},
     lineage::MAX_ANCESTORS,
     mint::{MintError, MintRequest, MintedToken},
     query::{TokenPage, TokenQuery, TokenSort},
     service::{ActiveToken, TokenService},
-    store::{Retention, RuleSubject, TokenLookup, TokenStore, TokenUses},
+    store::{Retention, RulePage, RuleSubject, TokenLookup, TokenStore, TokenUses},
     verify::VerifyError,
 };
 pub(crate) use self::{

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use super::{
-    Lineage, MintError, MintRequest, MintedToken, RuleSubject, TokenPage, TokenQuery, TokenStore,
-    Verification, VerifyError,
+    Lineage, MintError, MintRequest, MintedToken, RulePage, RuleSubject, TokenPage, TokenQuery,
+    TokenStore, Verification, VerifyError,
     verify::{ANONYMOUS, DATAHUB_SYSTEM},
 };
 use crate::{
@@ -12,20 +12,20 @@ use crate::{
     config::Config,
     random::{OsRandom, RandomError, RandomSource},
     token::{
-        ActorType, Lifetime, LifetimePolicy, RevocationRule, RuleScope, TokenClaims, TokenId,
-        TokenRecord, TokenType, TokenVersion,
+        ActorType, KeyStates, Lifetime, LifetimePolicy, RevocationRule, RuleScope, TokenClaims,
+        TokenId, TokenRecord, TokenType, TokenVersion,
     },
 };
 
 /// Makes, verifies, revokes and lists tokens. Cheap to clone. See the [module docs](super).
 #[derive(Debug, Clone)]
 pub struct TokenService {
-    verification: Arc<Verification>,
+    pub(super) verification: Arc<Verification>,
     lifetimes: LifetimePolicy,
     system_actor: Option<Urn>,
-    tokens: Arc<dyn TokenStore>,
+    pub(super) tokens: Arc<dyn TokenStore>,
     directory: Arc<dyn Directory>,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     random: Arc<dyn RandomSource>,
 }
 
@@ -126,14 +126,18 @@ impl TokenService {
             jti: Some(self.random_uuid()?),
             expires_at,
         };
-        let token = self.verification.verifier.sign(&claims)?;
+        // Asked each time: whoever was told that a key signs finds no other one at work.
+        let states = KeyStates::new(self.tokens.keys().await?);
+        let ring = self.verification.verifier.keys();
+        let key = states.signing_key(&ring).map_err(MintError::SigningKeyMissing)?;
+        let token = self.verification.verifier.sign_with(key, &claims)?;
         let id = token.id(&self.verification.salt);
         let mut record =
             TokenRecord::new(id, request.name, request.actor, request.owner, created_at);
         record.description = request.description;
         record.expires_at = expires_at;
         record.token_type = Some(request.token_type);
-        record.key_id = Some(self.verification.verifier.keys().signing().id());
+        record.key_id = Some(key.id());
         record.parent = request.parent;
         record.created_via = request.created_via;
         record.restrictions = request.restrictions;
@@ -149,6 +153,7 @@ impl TokenService {
     pub async fn verify(&self, text: &str) -> Result<ActiveToken, VerifyError> {
         let now = self.clock.now();
         let token = self.verification.check(text, now)?;
+        Verification::check_key(&KeyStates::new(self.tokens.keys().await?), token.key_id)?;
         let stored = self.verification.look_up(&*self.tokens, &token, now).await?;
         let actor = self.verification.actor(&*self.directory, &token.actor).await?;
         Ok(ActiveToken { actor, claims: token.claims, record: stored.map(|stored| stored.record) })
@@ -185,10 +190,32 @@ impl TokenService {
     ///
     /// [`StoreError`] if the store fails.
     pub async fn revoke_all(&self, scope: RuleScope, by: &Urn) -> Result<(), StoreError> {
-        // A rule covers what was made *before* its time; a token of this millisecond is meant too.
-        let issued_before = self.clock.now().saturating_add(std::time::Duration::from_millis(1));
-        let rule = RevocationRule { scope, issued_before, by: by.clone() };
+        let rule = RevocationRule { scope, issued_before: self.until_now(), by: by.clone() };
         self.tokens.add_rule(&rule).await
+    }
+
+    /// Before when everything was made that has been made until now. A rule covers what was made
+    /// *before* its time; a token of this millisecond is meant too.
+    pub(crate) fn until_now(&self) -> Timestamp {
+        self.clock.now().saturating_add(std::time::Duration::from_millis(1))
+    }
+
+    /// Revokes what `rule` covers.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails.
+    pub async fn add_rule(&self, rule: &RevocationRule) -> Result<(), StoreError> {
+        self.tokens.add_rule(rule).await
+    }
+
+    /// One page of the revocation rules.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails.
+    pub async fn list_rules(&self, start: u32, count: u32) -> Result<RulePage, StoreError> {
+        self.tokens.list_rules(start, count).await
     }
 
     /// What is stored of a token, also of one that was revoked.

@@ -1,11 +1,11 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{TokenPage, TokenQuery};
+use super::{KeyStore, TokenPage, TokenQuery};
 use crate::{
     actor::Urn,
     backend::{BoxFuture, StoreError},
     clock::Timestamp,
-    token::{KeyId, LastUse, RevocationRule, RuleScope, TokenId, TokenRecord},
+    token::{KeyId, KeyRecord, LastUse, RevocationRule, RuleScope, TokenId, TokenRecord},
 };
 
 /// Where verifying looks a token up. Read only, so that a remote DataHub can be one.
@@ -36,6 +36,14 @@ pub trait TokenLookup: fmt::Debug + Send + Sync + 'static {
         &'a self,
         subject: RuleSubject<'a>,
     ) -> BoxFuture<'a, Result<Vec<RevocationRule>, StoreError>>;
+
+    /// What is known of the keys that sign tokens, in the order of their ids. None if nothing is,
+    /// as in a DataHub: then the configuration alone says which keys there are.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store cannot answer.
+    fn keys(&self) -> BoxFuture<'_, Result<Vec<KeyRecord>, StoreError>>;
 
     /// The records with these ids, each as [`find`](Self::find) gives it, in the order of `ids`. An
     /// id may be there twice.
@@ -96,6 +104,10 @@ impl<T: TokenLookup + ?Sized> TokenLookup for Arc<T> {
         subject: RuleSubject<'a>,
     ) -> BoxFuture<'a, Result<Vec<RevocationRule>, StoreError>> {
         (**self).rules(subject)
+    }
+
+    fn keys(&self) -> BoxFuture<'_, Result<Vec<KeyRecord>, StoreError>> {
+        (**self).keys()
     }
 
     fn find_all<'a>(
@@ -174,7 +186,7 @@ impl<T: TokenUses + ?Sized> TokenUses for Arc<T> {
 ///
 /// A change that can end a token is announced in the change feed, in the same transaction. Making
 /// one is not announced, unless others were made with it already.
-pub trait TokenStore: TokenLookup + TokenUses {
+pub trait TokenStore: TokenLookup + TokenUses + KeyStore {
     /// Adds `record`, never replacing one. When this returns, the record outlives a crash.
     ///
     /// # Errors
@@ -237,6 +249,14 @@ pub trait TokenStore: TokenLookup + TokenUses {
     /// [`StoreError`] if the store fails.
     fn add_rule<'a>(&'a self, rule: &'a RevocationRule) -> BoxFuture<'a, Result<(), StoreError>>;
 
+    /// One page of the revocation rules: the actors', then those of all, keys and owners, each by
+    /// what they are about, in the order of their texts.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store cannot answer.
+    fn list_rules(&self, start: u32, count: u32) -> BoxFuture<'_, Result<RulePage, StoreError>>;
+
     /// One page of the tokens that were not revoked, neither by themselves nor by a rule that
     /// [covers](RevocationRule::covers) them, filtered and sorted by the store. Equal tokens
     /// are in the order of their ids, which is turned round with the list, so that pages do not
@@ -266,6 +286,15 @@ pub trait TokenStore: TokenLookup + TokenUses {
         now: Timestamp,
         retention: &'a Retention,
     ) -> BoxFuture<'a, Result<u64, StoreError>>;
+}
+
+/// One page of the revocation rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RulePage {
+    /// Those of the page.
+    pub rules: Vec<RevocationRule>,
+    /// How many there are in all.
+    pub total: u64,
 }
 
 /// How long a store keeps what is over.

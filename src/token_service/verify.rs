@@ -4,8 +4,8 @@ use crate::{
     clock::Timestamp,
     config::Config,
     token::{
-        KeyId, Salt, TokenClaims, TokenError, TokenId, TokenRecord, TokenStatus, TokenType,
-        TokenVerifier, TokenVersion,
+        KeyId, KeyStates, Salt, TokenClaims, TokenError, TokenId, TokenRecord, TokenStatus,
+        TokenType, TokenVerifier, TokenVersion,
     },
     token_service::{Ancestor, Lineage, RuleSubject, TokenLookup},
 };
@@ -104,6 +104,14 @@ impl Verification {
         Ok(SignedToken { id, actor, key_id: verified.key_id, claims })
     }
 
+    /// What the store says of the key that signed a token.
+    pub(crate) fn check_key(states: &KeyStates, id: KeyId) -> Result<(), VerifyError> {
+        match states.retired_at(id) {
+            Some(since) => Err(VerifyError::KeyRetired { since }),
+            None => Ok(()),
+        }
+    }
+
     /// What the store says: the record, for a token that has one.
     pub(crate) async fn look_up(
         &self,
@@ -186,6 +194,7 @@ impl VerifyError {
             Self::SessionNotAccepted => Self::SessionNotAccepted,
             Self::NotASession => Self::NotASession,
             Self::Revoked { since } => Self::Revoked { since: *since },
+            Self::KeyRetired { since } => Self::KeyRetired { since: *since },
             Self::RecordMismatch => Self::RecordMismatch,
             Self::RestrictionsNotUnderstood => Self::RestrictionsNotUnderstood,
             Self::Inactive(inactive) => Self::Inactive(*inactive),
@@ -215,6 +224,12 @@ pub enum VerifyError {
     Revoked {
         /// Since when, if that is known.
         since: Option<Timestamp>,
+    },
+    /// The key that signed it is retired.
+    #[error("the key that signed the token was retired at {since}, so a new token is needed")]
+    KeyRetired {
+        /// Since when.
+        since: Timestamp,
     },
     /// Its record says that it acts as somebody else than it says itself.
     #[error("the token and its record do not agree")]

@@ -14,7 +14,7 @@ use tower_pat::{
     authenticate::{AuthenticateError, Freshness},
     backend::{BoxFuture, StoreError},
     store::{MemoryStore, Store},
-    token::{AccessTokenDuration, RevocationRule, TokenId, TokenRecord, TokenType},
+    token::{AccessTokenDuration, KeyRecord, RevocationRule, TokenId, TokenRecord, TokenType},
     token_service::{MintRequest, RuleSubject, TokenLookup},
 };
 
@@ -47,6 +47,10 @@ impl<S: TokenLookup> TokenLookup for Counted<S> {
     ) -> BoxFuture<'a, Result<Vec<RevocationRule>, StoreError>> {
         self.rules.fetch_add(1, Ordering::SeqCst);
         self.store.rules(subject)
+    }
+
+    fn keys(&self) -> BoxFuture<'_, Result<Vec<KeyRecord>, StoreError>> {
+        self.store.keys()
     }
 }
 

@@ -12,7 +12,9 @@ use tower_pat::{
     clock::{Clock, ManualClock, Timestamp},
     config::ConfigBuilder,
     store::{MemoryStore, Store},
-    token::{AccessTokenDuration, RevocationRule, RuleScope, TokenId, TokenRecord, TokenType},
+    token::{
+        AccessTokenDuration, KeyRecord, RevocationRule, RuleScope, TokenId, TokenRecord, TokenType,
+    },
     token_service::{
         MAX_ANCESTORS, MintRequest, MintedToken, RuleSubject, TokenLookup, VerifyError,
     },
@@ -43,6 +45,10 @@ impl<S: TokenLookup> TokenLookup for Unmarked<S> {
         subject: RuleSubject<'a>,
     ) -> BoxFuture<'a, Result<Vec<RevocationRule>, StoreError>> {
         self.0.rules(subject)
+    }
+
+    fn keys(&self) -> BoxFuture<'_, Result<Vec<KeyRecord>, StoreError>> {
+        self.0.keys()
     }
 }
 

@@ -21,6 +21,7 @@ mod gap;
 #[cfg(feature = "graphql")]
 mod graphql;
 mod hyper;
+mod keys;
 mod last_use;
 mod lineage;
 mod outage;

@@ -26,6 +26,8 @@ use crate::{
     support::{Answer, IntoAnswer, World, config, user},
 };
 
+mod keys;
+
 /// A world with DataHub's default policies, in which `datahub` is root and everybody may make tokens.
 struct Api {
     world: World,
@@ -573,7 +575,7 @@ async fn the_document_says_what_is_there() {
             }
         }
     }
-    assert_eq!(operations.len(), 9);
+    assert_eq!(operations.len(), 15);
 }
 
 /// Whatever is sent is answered with JSON, or with nothing.
@@ -583,7 +585,7 @@ fn nothing_breaks_it() {
     let api = runtime.block_on(Api::new());
     let requests = (
         prop::sample::select(vec!["GET", "POST", "DELETE", "PUT", "HEAD", "OPTIONS"]),
-        "(/tokens|/tokens/self|/introspect|/revoke|/tokens/[A-Za-z0-9%+=]{0,60}|/[a-z/%]{0,20})",
+        "(/tokens|/tokens/self|/introspect|/revoke|/keys|/revocation-rules|/keys/[a-f0-9/%]{0,20}/(add|promote|retire)|/tokens/[A-Za-z0-9%+=]{0,60}|/[a-z/%]{0,20})",
         "([a-z]{0,8}=?[ -~&&[^#\" <>]]{0,12}&?){0,4}",
         prop::sample::select(vec!["application/json", "application/x-www-form-urlencoded", "x"]),
         "(token=[ -~]{0,30}|\\{\"name\":[ -~]{0,30}|[ -~]{0,40})",

@@ -23,7 +23,9 @@ use tower_pat::{
     feed::{ChangeBatch, ChangeFeed, FeedCursor},
     policy::{PolicyRecord, PolicySource},
     store::MemoryStore,
-    token::{AccessTokenDuration, LastUse, RevocationRule, TokenId, TokenRecord, TokenType},
+    token::{
+        AccessTokenDuration, KeyRecord, LastUse, RevocationRule, TokenId, TokenRecord, TokenType,
+    },
     token_service::{MintRequest, MintedToken, RuleSubject, TokenLookup, TokenUses},
 };
 
@@ -120,6 +122,10 @@ impl TokenLookup for Unreliable {
         subject: RuleSubject<'a>,
     ) -> BoxFuture<'a, Result<Vec<RevocationRule>, StoreError>> {
         Box::pin(self.ask(self.inner.rules(subject)))
+    }
+
+    fn keys(&self) -> BoxFuture<'_, Result<Vec<KeyRecord>, StoreError>> {
+        Box::pin(self.ask(self.inner.keys()))
     }
 
     fn find_all<'a>(

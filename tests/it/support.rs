@@ -25,7 +25,9 @@ use tower_pat::{
     feed::{ChangeBatch, ChangeFeed, FeedCursor},
     policy::{PolicyRecord, PolicySource},
     store::MemoryStore,
-    token::{AccessTokenDuration, LastUse, RevocationRule, TokenId, TokenRecord, TokenType},
+    token::{
+        AccessTokenDuration, KeyRecord, LastUse, RevocationRule, TokenId, TokenRecord, TokenType,
+    },
     token_service::{MintRequest, MintedToken, RuleSubject, TokenLookup, TokenUses},
 };
 
@@ -240,6 +242,7 @@ pub struct Faults {
 pub enum Part {
     Find,
     Rules,
+    Keys,
     Profile,
     Policies,
     /// Of many tokens at once.
@@ -352,6 +355,13 @@ impl TokenLookup for FaultyStore {
         Box::pin(async move {
             self.ask(Part::Rules).await?;
             self.inner.rules(subject).await
+        })
+    }
+
+    fn keys(&self) -> BoxFuture<'_, Result<Vec<KeyRecord>, StoreError>> {
+        Box::pin(async move {
+            self.ask(Part::Keys).await?;
+            self.inner.keys().await
         })
     }
 

@@ -2,6 +2,7 @@
 
 mod changes;
 mod directory;
+mod keys;
 mod passwords;
 mod policies;
 mod tokens;
@@ -19,7 +20,7 @@ use crate::{
     actor::{PasswordHash, Urn},
     feed::Change,
     policy::Policy,
-    token::{RevocationRule, RuleScope, TokenId, TokenRecord},
+    token::{KeyId, KeyRecord, RevocationRule, RuleScope, TokenId, TokenRecord},
 };
 
 /// A store in memory, for tests and for trying things out. **It loses everything with the
@@ -43,6 +44,7 @@ struct State {
     /// What a token says that it was made with; also what has no record.
     parents: HashSet<TokenId>,
     rules: HashMap<RuleScope, RevocationRule>,
+    keys: BTreeMap<KeyId, KeyRecord>,
     users: BTreeMap<Urn, Member>,
     passwords: BTreeMap<Urn, PasswordHash>,
     roles: BTreeMap<Urn, BTreeSet<Urn>>,

@@ -7,10 +7,12 @@ use crate::{
     clock::Timestamp,
     feed::Change,
     store::{check, order::compare},
-    token::{LastUse, Revocation, RevocationRule, RuleScope, TokenId, TokenRecord, TokenType},
+    token::{
+        KeyRecord, LastUse, Revocation, RevocationRule, RuleScope, TokenId, TokenRecord, TokenType,
+    },
     token_service::{
-        MAX_ANCESTORS, Retention, RuleSubject, TokenLookup, TokenPage, TokenQuery, TokenStore,
-        TokenUses,
+        MAX_ANCESTORS, Retention, RulePage, RuleSubject, TokenLookup, TokenPage, TokenQuery,
+        TokenStore, TokenUses,
     },
 };
 
@@ -137,6 +139,16 @@ impl State {
         self.settle(covered);
     }
 
+    fn list_rules(&self, start: u32, count: u32) -> RulePage {
+        let mut rules: Vec<RevocationRule> = self.rules.values().cloned().collect();
+        // A change has the kind of its scope and what that is about, each as text.
+        rules.sort_by_cached_key(|rule| Change::Rule(rule.scope.clone()).to_parts());
+        let total = rules.len().try_into().unwrap_or(u64::MAX);
+        let start = usize::try_from(start).unwrap_or(usize::MAX);
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        RulePage { rules: rules.into_iter().skip(start).take(count).collect(), total }
+    }
+
     fn list(&self, query: &TokenQuery) -> TokenPage {
         let is_wanted = |record: &&TokenRecord| {
             record.revoked.is_none()
@@ -215,6 +227,10 @@ impl TokenLookup for MemoryStore {
         })
     }
 
+    fn keys(&self) -> BoxFuture<'_, Result<Vec<KeyRecord>, StoreError>> {
+        Box::pin(async move { Ok(self.state().key_records()) })
+    }
+
     fn find_all<'a>(
         &'a self,
         ids: &'a [TokenId],
@@ -279,6 +295,10 @@ impl TokenStore for MemoryStore {
             self.write(|state| state.add_rule(rule));
             Ok(())
         })
+    }
+
+    fn list_rules(&self, start: u32, count: u32) -> BoxFuture<'_, Result<RulePage, StoreError>> {
+        Box::pin(async move { Ok(self.state().list_rules(start, count)) })
     }
 
     fn list<'a>(&'a self, query: &'a TokenQuery) -> BoxFuture<'a, Result<TokenPage, StoreError>> {

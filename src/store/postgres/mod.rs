@@ -7,6 +7,7 @@ mod directory;
 mod error;
 mod filter;
 mod groups;
+mod keys;
 mod list;
 mod listen;
 mod open;

@@ -10,7 +10,7 @@ use crate::{
     actor::{User, UserKind},
     backend::StoreError,
     clock::Timestamp,
-    token::{LastUse, Revocation, RevocationRule, RuleScope, TokenId, TokenRecord},
+    token::{KeyRecord, LastUse, Revocation, RevocationRule, RuleScope, TokenId, TokenRecord},
 };
 
 /// The value in a column, given as `table.column`. Not for texts: they are read by [`text`].
@@ -156,6 +156,19 @@ pub(super) fn user_kind(kind: UserKind) -> &'static str {
 
 pub(super) const PERSON: &str = "person";
 const SERVICE_ACCOUNT: &str = "service_account";
+
+/// What is known of a key, in a whole row of `token_keys`.
+pub(super) fn key(row: &PgRow) -> Result<KeyRecord, StoreError> {
+    let added_at = time(row, "token_keys.added_at")?;
+    Ok(KeyRecord {
+        id: parsed(row, "token_keys.id")?,
+        state: parsed(row, "token_keys.state")?,
+        added_at: required(added_at, "token_keys.added_at")?,
+        signing_since: time(row, "token_keys.signing_since")?,
+        retired_at: time(row, "token_keys.retired_at")?,
+        by: parsed(row, "token_keys.changed_by")?,
+    })
+}
 
 /// The rule in a whole row of `revocation_rules`.
 pub(super) fn rule(row: &PgRow) -> Result<RevocationRule, StoreError> {

@@ -6,7 +6,7 @@ use sqlx::{PgConnection, Postgres, QueryBuilder, Row};
 
 use super::{
     PostgresStore,
-    connection::retrying,
+    connection::{end_read, retrying},
     error::unavailable,
     revoke::{self, Parent, all_bytes},
     row::{self, bytes},
@@ -19,9 +19,9 @@ use crate::{
     clock::Timestamp,
     feed::Change,
     store::check,
-    token::{LastUse, Revocation, RevocationRule, TokenId, TokenRecord, TokenType},
+    token::{KeyRecord, LastUse, Revocation, RevocationRule, TokenId, TokenRecord, TokenType},
     token_service::{
-        Retention, RuleSubject, TokenLookup, TokenPage, TokenQuery, TokenStore, TokenUses,
+        Retention, RulePage, RuleSubject, TokenLookup, TokenPage, TokenQuery, TokenStore, TokenUses,
     },
 };
 
@@ -118,6 +118,10 @@ impl TokenLookup for PostgresStore {
             found.iter().map(row::rule).collect()
         })
     }
+
+    fn keys(&self) -> BoxFuture<'_, Result<Vec<KeyRecord>, StoreError>> {
+        Box::pin(self.key_records())
+    }
 }
 
 impl TokenUses for PostgresStore {
@@ -210,6 +214,27 @@ impl TokenStore for PostgresStore {
                 let _ = self.settle_rule(rule).await;
             }
             Ok(())
+        })
+    }
+
+    fn list_rules(&self, start: u32, count: u32) -> BoxFuture<'_, Result<RulePage, StoreError>> {
+        Box::pin(async move {
+            let mut read = self.read().await?;
+            let rows = sqlx::query(LIST_RULES)
+                .bind(i64::from(count))
+                .bind(i64::from(start))
+                .fetch_all(&mut *read)
+                .await
+                .map_err(unavailable)?;
+            let total: i64 = sqlx::query_scalar("SELECT count(*) FROM revocation_rules")
+                .fetch_one(&mut *read)
+                .await
+                .map_err(unavailable)?;
+            end_read(read).await?;
+            Ok(RulePage {
+                rules: rows.iter().map(row::rule).collect::<Result<_, _>>()?,
+                total: total.try_into().unwrap_or_default(),
+            })
         })
     }
 
@@ -472,6 +497,9 @@ const RULES_FOR_ANY: &str = "SELECT scope, subject, issued_before, made_by FROM 
 const RULES: &str = "SELECT scope, subject, issued_before, made_by FROM revocation_rules
     WHERE scope = 'all' AND subject = '' OR scope = 'key' AND subject = $1
         OR scope = 'actor' AND subject = $2 OR scope = 'owner' AND subject = $3";
+
+const LIST_RULES: &str = "SELECT scope, subject, issued_before, made_by FROM revocation_rules
+    ORDER BY scope, subject LIMIT $1 OFFSET $2";
 
 const ADD_RULE: &str = "INSERT INTO revocation_rules (scope, subject, issued_before, made_by)
     VALUES ($1, $2, $3, $4)

@@ -6,6 +6,7 @@ mod directory;
 mod error;
 mod filter;
 mod groups;
+mod keys;
 mod list;
 mod open;
 mod passwords;

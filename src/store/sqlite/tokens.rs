@@ -21,9 +21,9 @@ use crate::{
     clock::Timestamp,
     feed::Change,
     store::check,
-    token::{LastUse, Revocation, RevocationRule, TokenId, TokenRecord, TokenType},
+    token::{KeyRecord, LastUse, Revocation, RevocationRule, TokenId, TokenRecord, TokenType},
     token_service::{
-        Retention, RuleSubject, TokenLookup, TokenPage, TokenQuery, TokenStore, TokenUses,
+        Retention, RulePage, RuleSubject, TokenLookup, TokenPage, TokenQuery, TokenStore, TokenUses,
     },
 };
 
@@ -57,6 +57,10 @@ impl TokenLookup for SqliteStore {
                 .map_err(unavailable)?;
             rows.iter().map(row::rule).collect()
         })
+    }
+
+    fn keys(&self) -> BoxFuture<'_, Result<Vec<KeyRecord>, StoreError>> {
+        Box::pin(self.key_records())
     }
 
     fn find_all<'a>(
@@ -228,6 +232,26 @@ impl TokenStore for SqliteStore {
         })
     }
 
+    fn list_rules(&self, start: u32, count: u32) -> BoxFuture<'_, Result<RulePage, StoreError>> {
+        Box::pin(async move {
+            let mut read = self.read().await?;
+            let rows = sqlx::query(LIST_RULES)
+                .bind(count)
+                .bind(start)
+                .fetch_all(&mut *read)
+                .await
+                .map_err(unavailable)?;
+            let total: i64 = sqlx::query_scalar("SELECT count(*) FROM revocation_rules")
+                .fetch_one(&mut *read)
+                .await
+                .map_err(unavailable)?;
+            Ok(RulePage {
+                rules: rows.iter().map(row::rule).collect::<Result<_, _>>()?,
+                total: total.try_into().unwrap_or_default(),
+            })
+        })
+    }
+
     fn list<'a>(&'a self, query: &'a TokenQuery) -> BoxFuture<'a, Result<TokenPage, StoreError>> {
         Box::pin(async move {
             check::query(query)?;
@@ -392,6 +416,8 @@ async fn sweep_changes(
 }
 
 // Four look-ups by the primary key, which a list of pairs (`IN`) would not be.
+const LIST_RULES: &str = "SELECT * FROM revocation_rules ORDER BY scope, subject LIMIT ? OFFSET ?";
+
 const RULES: &str = "SELECT * FROM revocation_rules
     WHERE scope = 'all' AND subject = '' OR scope = 'key' AND subject = ?
         OR scope = 'actor' AND subject = ? OR scope = 'owner' AND subject = ?";

@@ -11,7 +11,7 @@ use tower_pat::{
     },
     actor::{DirectoryStore, GroupQuery, User, UserKind, UserQuery},
     policy::{PolicyRecord, PolicyStore},
-    token::{TokenId, TokenType},
+    token::{KeyId, RuleScope, TokenId, TokenKey, TokenType},
     token_service::{TokenFilter, TokenQuery},
 };
 
@@ -30,32 +30,32 @@ macro_rules! call {
 }
 
 /// Each operation, as bob or about bob, with who passes: nobody; a stranger; a stranger who
-/// generates; bob; bob who generates; who manages tokens, accounts, policies, users.
+/// generates; bob; bob who generates; who manages tokens, accounts, policies, users, operations.
 /// `u` unauthenticated, `-` forbidden, `+` not.
 const OPERATIONS: &[(&str, &str, Call)] = &[
-    ("create_token", "u -- -+ +---", call!(|a, c| a.create_token(&c, personal("bob")))),
+    ("create_token", "u -- -+ +----", call!(|a, c| a.create_token(&c, personal("bob")))),
     (
         "create_token for an account",
-        "u -- -- -+--",
+        "u -- -- -+---",
         call!(|a, c| {
             let urn = user("robot");
             a.create_token(&c, CreateToken::new(TokenType::ServiceAccount, urn, HOUR, "ci"))
         }),
     ),
-    ("quick_token", "u -- -+ ----", call!(|a, c| a.quick_token(&c, &user("bob"), HOUR))),
-    ("list_tokens", "u -- -- +---", call!(|a, c| a.list_tokens(&c, &TokenQuery::default()))),
+    ("quick_token", "u -- -+ -----", call!(|a, c| a.quick_token(&c, &user("bob"), HOUR))),
+    ("list_tokens", "u -- -- +----", call!(|a, c| a.list_tokens(&c, &TokenQuery::default()))),
     (
         "list_tokens of bob",
-        "u -- -+ +---",
+        "u -- -+ +----",
         call!(|a, c| {
             let query = TokenQuery::default().filter(TokenFilter::Actor(vec![user("bob")]));
             async move { a.list_tokens(&c, &query).await }
         }),
     ),
-    ("token", "u -- ++ +---", call!(|a, c| a.token(&c, &BOBS))),
+    ("token", "u -- ++ +----", call!(|a, c| a.token(&c, &BOBS))),
     (
         "current_token",
-        "u ++ ++ ++++",
+        "u ++ ++ +++++",
         call!(|a, c| async move {
             match a.current_token(&c).await {
                 Err(AccessError::NoCurrentToken) => Ok(()),
@@ -63,36 +63,57 @@ const OPERATIONS: &[(&str, &str, Call)] = &[
             }
         }),
     ),
-    ("token_metadata", "u -- -- +---", call!(|a, c| a.token_metadata(&c, "text"))),
-    ("introspect", "u ++ ++ ++++", call!(|a, c| a.introspect(&c, "text"))),
-    ("revoke_token", "u -- ++ +---", call!(|a, c| a.revoke_token(&c, &BOBS))),
-    ("revoke_token_by_text", "u ++ ++ ++++", call!(|a, c| a.revoke_token_by_text(&c, "text"))),
+    ("token_metadata", "u -- -- +----", call!(|a, c| a.token_metadata(&c, "text"))),
+    ("introspect", "u ++ ++ +++++", call!(|a, c| a.introspect(&c, "text"))),
+    ("revoke_token", "u -- ++ +----", call!(|a, c| a.revoke_token(&c, &BOBS))),
+    ("revoke_token_by_text", "u ++ ++ +++++", call!(|a, c| a.revoke_token_by_text(&c, "text"))),
     (
         "revoke_tokens",
-        "u -- ++ +---",
+        "u -- ++ +----",
         call!(|a, c| a.revoke_tokens(&c, TokensOf::Actor(user("bob")))),
     ),
     (
+        "add_rule",
+        "u -- ++ +----",
+        call!(|a, c| a.add_rule(&c, RuleScope::Actor(user("bob")), None)),
+    ),
+    ("add_rule for all", "u -- -- +----", call!(|a, c| a.add_rule(&c, RuleScope::All, None))),
+    ("list_rules", "u -- -- +----", call!(|a, c| a.list_rules(&c, 0, 10))),
+    ("keys", "u -- -- ----+", call!(|a, c| a.keys(&c))),
+    ("add_key", "u -- -- ----+", call!(|a, c| a.add_key(&c, key()))),
+    ("promote_key", "u -- -- ----+", call!(|a, c| a.promote_key(&c, key()))),
+    (
+        "retire_key",
+        "u -- -- ----+",
+        call!(|a, c| async move {
+            match a.retire_key(&c, key()).await {
+                // Nothing was promoted yet.
+                Err(AccessError::KeyChange(_)) => Ok(()),
+                other => other.map(|_| ()),
+            }
+        }),
+    ),
+    (
         "create_service_account",
-        "u -- -- -+--",
+        "u -- -- -+---",
         call!(|a, c| { a.create_service_account(&c, NewServiceAccount::default()) }),
     ),
-    ("service_account", "u -- -- -+--", call!(|a, c| a.service_account(&c, &user("robot")))),
+    ("service_account", "u -- -- -+---", call!(|a, c| a.service_account(&c, &user("robot")))),
     (
         "list_service_accounts",
-        "u -- -- -+--",
+        "u -- -- -+---",
         call!(|a, c| { a.list_service_accounts(&c, UserQuery::default()) }),
     ),
     (
         "delete_service_account",
-        "u -- -- -+--",
+        "u -- -- -+---",
         call!(|a, c| a.delete_service_account(&c, &user("robot"))),
     ),
-    ("list_policies", "u -- -- --+-", call!(|a, c| a.list_policies(&c, &PolicyQuery::default()))),
-    ("create_policy", "u -- -- --+-", call!(|a, c| a.create_policy(&c, granting("bob", &[])))),
+    ("list_policies", "u -- -- --+--", call!(|a, c| a.list_policies(&c, &PolicyQuery::default()))),
+    ("create_policy", "u -- -- --+--", call!(|a, c| a.create_policy(&c, granting("bob", &[])))),
     (
         "update_policy",
-        "u -- -- --+-",
+        "u -- -- --+--",
         call!(|a, c| {
             let urn = urn("urn:li:dataHubPolicy:some");
             async move { a.update_policy(&c, &urn, granting("bob", &[]), Roles::Keep).await }
@@ -100,7 +121,7 @@ const OPERATIONS: &[(&str, &str, Call)] = &[
     ),
     (
         "delete_policy",
-        "u -- -- --+-",
+        "u -- -- --+--",
         call!(|a, c| {
             let urn = urn("urn:li:dataHubPolicy:some");
             async move { a.delete_policy(&c, &urn).await }
@@ -108,19 +129,19 @@ const OPERATIONS: &[(&str, &str, Call)] = &[
     ),
     (
         "granted_privileges",
-        "u -- ++ --+-",
+        "u -- ++ --+--",
         call!(|a, c| { a.granted_privileges(&c, GrantedPrivileges::new(user("bob"))) }),
     ),
-    ("user", "u -- ++ ---+", call!(|a, c| a.user(&c, &user("bob")))),
-    ("list_users", "u -- -- ---+", call!(|a, c| a.list_users(&c, &UserQuery::default()))),
-    ("list_groups", "u -- -- ---+", call!(|a, c| a.list_groups(&c, &GroupQuery::default()))),
-    ("list_roles", "u ++ ++ ++++", call!(|a, c| a.list_roles(&c, &RoleQuery::default()))),
-    ("assign_role", "u -- -- --+-", call!(|a, c| a.assign_role(&c, None, &[user("zoe")]))),
-    ("set_suspended", "u -- -- ---+", call!(|a, c| a.set_suspended(&c, &user("zoe"), true))),
-    ("debug_access", "u -- -- ---+", call!(|a, c| a.debug_access(&c, &user("bob")))),
+    ("user", "u -- ++ ---+-", call!(|a, c| a.user(&c, &user("bob")))),
+    ("list_users", "u -- -- ---+-", call!(|a, c| a.list_users(&c, &UserQuery::default()))),
+    ("list_groups", "u -- -- ---+-", call!(|a, c| a.list_groups(&c, &GroupQuery::default()))),
+    ("list_roles", "u ++ ++ +++++", call!(|a, c| a.list_roles(&c, &RoleQuery::default()))),
+    ("assign_role", "u -- -- --+--", call!(|a, c| a.assign_role(&c, None, &[user("zoe")]))),
+    ("set_suspended", "u -- -- ---+-", call!(|a, c| a.set_suspended(&c, &user("zoe"), true))),
+    ("debug_access", "u -- -- ---+-", call!(|a, c| a.debug_access(&c, &user("bob")))),
 ];
 
-fn callers() -> [Caller; 9] {
+fn callers() -> [Caller; 10] {
     [
         Caller::anonymous(),
         caller("zoe", &[]),
@@ -131,8 +152,16 @@ fn callers() -> [Caller; 9] {
         caller("zoe", &[ACCOUNTS]),
         caller("zoe", &[POLICIES]),
         caller("zoe", &[USERS]),
+        caller("zoe", &[OPERATIONS_PRIVILEGE]),
     ]
 }
+
+/// The key that is configured.
+fn key() -> KeyId {
+    TokenKey::new(KEY).unwrap().id()
+}
+
+const OPERATIONS_PRIVILEGE: &str = "MANAGE_SYSTEM_OPERATIONS";
 
 const BOBS: TokenId = TokenId::from_bytes([7; 32]);
 

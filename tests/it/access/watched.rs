@@ -18,9 +18,10 @@ use tower_pat::{
     feed::{ChangeBatch, ChangeFeed, FeedCursor},
     policy::{Policy, PolicyRecord, PolicySource, PolicyStore},
     store::MemoryStore,
-    token::{LastUse, RevocationRule, TokenId, TokenRecord},
+    token::{KeyId, KeyRecord, LastUse, RevocationRule, TokenId, TokenRecord},
     token_service::{
-        Retention, RuleSubject, TokenLookup, TokenPage, TokenQuery, TokenStore, TokenUses,
+        KeyChange, KeyStore, Retention, RulePage, RuleSubject, TokenLookup, TokenPage, TokenQuery,
+        TokenStore, TokenUses,
     },
 };
 
@@ -97,10 +98,18 @@ macro_rules! delegate {
 delegate!(TokenLookup {
     fn find(id: &'a TokenId) -> Option<TokenRecord>;
     fn rules(subject: RuleSubject<'a>) -> Vec<RevocationRule>;
+    fn keys() -> Vec<KeyRecord>;
 });
 
 delegate!(TokenUses {
     fn record_uses(uses: &'a [(TokenId, LastUse)]) -> ();
+});
+
+delegate!(KeyStore {
+    fn add_key(id: KeyId, by: &'a Urn, at: Timestamp) -> KeyChange;
+    fn promote_key(id: KeyId, known: &'a [KeyId], by: &'a Urn, at: Timestamp) -> KeyChange;
+    fn retire_key(id: KeyId, by: &'a Urn, at: Timestamp) -> KeyChange;
+    fn count_tokens_of_key(id: Option<KeyId>, now: Timestamp) -> u64;
 });
 
 delegate!(TokenStore {
@@ -108,6 +117,7 @@ delegate!(TokenStore {
     fn import(records: &'a [TokenRecord]) -> u64;
     fn revoke(id: &'a TokenId, by: &'a Urn, at: Timestamp) -> bool;
     fn add_rule(rule: &'a RevocationRule) -> ();
+    fn list_rules(start: u32, count: u32) -> RulePage;
     fn list(query: &'a TokenQuery) -> TokenPage;
     fn sweep(now: Timestamp, retention: &'a Retention) -> u64;
 });

@@ -13,9 +13,10 @@ use tower_pat::{
     clock::Timestamp,
     session::Sessions,
     store::MemoryStore,
-    token::{LastUse, RevocationRule, TokenId, TokenRecord},
+    token::{KeyId, KeyRecord, LastUse, RevocationRule, TokenId, TokenRecord},
     token_service::{
-        Retention, RuleSubject, TokenLookup, TokenPage, TokenQuery, TokenStore, TokenUses,
+        KeyChange, KeyStore, Retention, RulePage, RuleSubject, TokenLookup, TokenPage, TokenQuery,
+        TokenStore, TokenUses,
     },
 };
 
@@ -53,6 +54,10 @@ impl TokenLookup for Counting {
     ) -> BoxFuture<'a, Result<Vec<RevocationRule>, StoreError>> {
         self.inner.rules(subject)
     }
+
+    fn keys(&self) -> BoxFuture<'_, Result<Vec<KeyRecord>, StoreError>> {
+        self.inner.keys()
+    }
 }
 
 impl TokenUses for Counting {
@@ -61,6 +66,44 @@ impl TokenUses for Counting {
         uses: &'a [(TokenId, LastUse)],
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         self.inner.record_uses(uses)
+    }
+}
+
+impl KeyStore for Counting {
+    fn add_key<'a>(
+        &'a self,
+        id: KeyId,
+        by: &'a Urn,
+        at: Timestamp,
+    ) -> BoxFuture<'a, Result<KeyChange, StoreError>> {
+        self.inner.add_key(id, by, at)
+    }
+
+    fn promote_key<'a>(
+        &'a self,
+        id: KeyId,
+        known: &'a [KeyId],
+        by: &'a Urn,
+        at: Timestamp,
+    ) -> BoxFuture<'a, Result<KeyChange, StoreError>> {
+        self.inner.promote_key(id, known, by, at)
+    }
+
+    fn retire_key<'a>(
+        &'a self,
+        id: KeyId,
+        by: &'a Urn,
+        at: Timestamp,
+    ) -> BoxFuture<'a, Result<KeyChange, StoreError>> {
+        self.inner.retire_key(id, by, at)
+    }
+
+    fn count_tokens_of_key<'a>(
+        &'a self,
+        id: Option<KeyId>,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<u64, StoreError>> {
+        self.inner.count_tokens_of_key(id, now)
     }
 }
 
@@ -84,6 +127,10 @@ impl TokenStore for Counting {
 
     fn add_rule<'a>(&'a self, rule: &'a RevocationRule) -> BoxFuture<'a, Result<(), StoreError>> {
         self.inner.add_rule(rule)
+    }
+
+    fn list_rules(&self, start: u32, count: u32) -> BoxFuture<'_, Result<RulePage, StoreError>> {
+        self.inner.list_rules(start, count)
     }
 
     fn list<'a>(&'a self, query: &'a TokenQuery) -> BoxFuture<'a, Result<TokenPage, StoreError>> {

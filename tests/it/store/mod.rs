@@ -5,6 +5,7 @@ mod children;
 #[cfg(all(unix, any(feature = "sqlite", feature = "postgres")))]
 mod crash;
 mod directory;
+mod keys;
 mod list;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod model;
@@ -131,6 +132,16 @@ macro_rules! for_each_case {
                 a_list_has_nothing_that_a_rule_covers
                 the_rule_that_reaches_further_stays
                 the_rule_that_reaches_furthest_stays_under_many_writers
+                rules_are_listed_page_by_page
+            }
+            keys {
+                a_key_is_not_known_until_it_is_added
+                a_promoted_key_signs_and_the_one_before_verifies
+                a_retired_key_signs_no_more_unless_it_is_added_again
+                the_key_that_signs_is_not_retired
+                of_many_promotions_one_signs
+                what_is_done_with_keys_is_announced_if_it_makes_a_difference
+                the_tokens_that_need_a_key_are_counted
             }
             list {
                 a_list_has_what_was_not_revoked

@@ -106,6 +106,31 @@ pub(super) async fn the_rule_that_reaches_furthest_stays_under_many_writers(
     assert_eq!(found, [rule(RuleScope::All, 31)]);
 }
 
+pub(super) async fn rules_are_listed_page_by_page(fixture: &impl Fixture) {
+    let store = fixture.handle().await;
+    // In the order of the texts, not of what is made first.
+    let expected = [
+        rule(RuleScope::Actor(user("Zoe")), 5),
+        rule(RuleScope::Actor(user("alice")), 3),
+        rule(RuleScope::Actor(user("éva")), 4),
+        rule(RuleScope::All, 1),
+        rule(RuleScope::Key(key('a')), 2),
+        rule(RuleScope::Key(key('b')), 9),
+        rule(RuleScope::Owner(user("alice")), 8),
+    ];
+    for rule in expected.iter().rev() {
+        store.add_rule(rule).await.unwrap();
+    }
+    let all = store.list_rules(0, 100).await.unwrap();
+    assert_eq!((all.rules, all.total), (expected.to_vec(), 7));
+    for (start, count) in [(0, 3), (3, 3), (6, 3), (7, 3), (100, 3), (2, 0)] {
+        let page = store.list_rules(start, count).await.unwrap();
+        let (start, count) = (start as usize, count as usize);
+        let expected: Vec<_> = expected.iter().skip(start).take(count).cloned().collect();
+        assert_eq!((page.rules, page.total), (expected, 7));
+    }
+}
+
 pub(super) async fn rules_for_many_are_those_for_each(fixture: &impl Fixture) {
     let store = fixture.handle().await;
     let users: Vec<Urn> = (0..20).map(|number| user(&format!("user {number}"))).collect();
