@@ -206,42 +206,92 @@ async fn what_could_not_be_judged_is_judged_later() {
     let world = world().await;
     let minted = world.mint().await;
     world.remembered(&[&minted]).await;
-    for fault in [Fault::Fails, Fault::Panics] {
-        world.store.set_fault(Part::Batch, fault);
-        let tried = world.store.faults.batch_finds.load(Ordering::SeqCst);
-        world.gap().await;
-        let tries = async {
-            while world.store.faults.batch_finds.load(Ordering::SeqCst) < tried + 2 {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(5), tries).await.unwrap();
-        assert_eq!(world.status(&minted).await, 503);
-        world.store.set_fault(Part::Batch, None);
-        world.is_answer(&minted).await;
-    }
-    // What can never be read is not tried for ever.
-    world.store.set_fault(Part::Batch, Fault::Corrupt);
-    let tried = world.store.faults.batch_finds.load(Ordering::SeqCst);
+    world.store.set_fault(Part::Batch, Fault::Fails);
     world.gap().await;
-    for _ in 0..3 {
-        world.store.feed_was_read().await;
+    while world.store.faults.batch_finds.load(Ordering::SeqCst) < 3 {
+        tokio::task::yield_now().await;
     }
-    assert_eq!(world.store.faults.batch_finds.load(Ordering::SeqCst), tried + 1);
-    world.remembered(&[&minted]).await;
-    assert_eq!(world.status(&minted).await, 200);
+    assert_eq!(world.status(&minted).await, 503);
+    world.store.set_fault(Part::Batch, None);
+    world.is_answer(&minted).await;
+}
+
+/// Then fewer are judged at once, and in the end each is asked for when it is used.
+#[tokio::test]
+async fn what_can_never_be_judged_is_not_tried_for_ever() {
+    for fault in [Fault::Corrupt, Fault::Hangs, Fault::Panics] {
+        let config = config().revocation_bound(Duration::from_millis(80));
+        let world = World::with(config.store_timeout(Duration::from_millis(40))).await;
+        let tokens = [world.mint().await, world.mint().await, world.mint().await];
+        world.remembered(&tokens.each_ref()).await;
+        world.store.set_fault(Part::Batch, fault);
+        world.gap().await;
+        // Of three, of two, and of each.
+        while world.store.faults.batch_finds.load(Ordering::SeqCst) < 5 {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..6 {
+            world.store.feed_was_read().await;
+        }
+        assert_eq!(world.store.faults.batch_finds.load(Ordering::SeqCst), 5, "{fault:?}");
+        let asked = world.store.finds();
+        for _ in 0..2 {
+            world.remembered(&tokens.each_ref()).await;
+            assert_eq!(world.store.finds(), asked + 3, "{fault:?}");
+        }
+    }
 }
 
 #[tokio::test]
 async fn a_batch_without_end_is_given_up() {
     let config = config().revocation_bound(Duration::from_millis(80));
     let world = World::with(config.store_timeout(Duration::from_millis(40))).await;
-    let minted = world.mint().await;
-    world.remembered(&[&minted]).await;
+    let tokens = [world.mint().await, world.mint().await];
+    world.remembered(&tokens.each_ref()).await;
     world.store.set_fault(Part::Batch, Fault::Hangs);
     world.gap().await;
     world.batch_has_begun().await;
     world.store.set_fault(Part::Batch, None);
+    for minted in &tokens {
+        world.is_answer(minted).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_suspect_waits_for_a_feed_that_is_fresh() {
+    let world = world().await;
+    let minted = world.mint().await;
+    world.remembered(&[&minted]).await;
+    world.store.set_fault(Part::Batch, Fault::Fails);
+    world.gap().await;
+    world.batch_has_begun().await;
+    world.store.faults.feed_is_down.store(true, Ordering::SeqCst);
+    world.store.feed_was_read().await;
+    world.clock.advance(Duration::from_millis(81));
+    world.store.feed_was_read().await;
+    let batches = world.store.faults.batch_finds.load(Ordering::SeqCst);
+    for _ in 0..3 {
+        world.store.feed_was_read().await;
+    }
+    assert_eq!(world.store.faults.batch_finds.load(Ordering::SeqCst), batches);
+    world.store.set_fault(Part::Batch, None);
+    world.store.faults.feed_is_down.store(false, Ordering::SeqCst);
+    world.is_answer(&minted).await;
+}
+
+/// A group's roles concern whoever is in it, which nobody can tell.
+#[tokio::test]
+async fn what_concerns_everybody_is_judged_anew() {
+    let world = world().await;
+    let minted = world.mint().await;
+    world.remembered(&[&minted]).await;
+    let group = "urn:li:corpGroup:admins".parse().unwrap();
+    let role = "urn:li:dataHubRole:Admin".parse().unwrap();
+    world.hold_batches(true);
+    world.store.inner.set_roles(&group, &[role]).await.unwrap();
+    world.batch_has_begun().await;
+    assert_eq!(world.status(&minted).await, 503);
+    world.hold_batches(false);
     world.is_answer(&minted).await;
 }
 

@@ -262,7 +262,8 @@ impl Simulation {
                 self.unavailable.fetch_add(1, Ordering::Relaxed);
             }
             Err(error) => {
-                let may_be = histories.iter().any(|history| history.was(false, from));
+                // A refusal is never older than the request.
+                let may_be = histories.iter().any(|history| history.was(false, began));
                 assert!(may_be, "refused {:?} after {histories:?}: {error}", began);
                 self.refused.fetch_add(1, Ordering::Relaxed);
             }
