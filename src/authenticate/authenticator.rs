@@ -156,6 +156,8 @@ impl Authenticator {
             followers.push(Follower::start(feed, clock, bound, store_timeout).await?);
         }
         let interval = bound / 4;
+        // Whatever is looked up ends by itself before.
+        let patience = store_timeout.saturating_add(Duration::from_millis(100));
         let time_to_live = earlier(parts.tokens_ttl, parts.directory_ttl);
         // What is shared is no older than what may be remembered.
         let shared_for = earlier(earlier(time_to_live, parts.policies_ttl), Some(bound));
@@ -187,7 +189,7 @@ impl Authenticator {
             clock: parts.clock,
             verified: Verified::new(config.settings.cache_capacity),
             sessions: Verified::new(config.settings.cache_capacity),
-            flights: Flights::new(Handle::current(), shared_for.unwrap_or(bound), store_timeout),
+            flights: Flights::new(Handle::current(), shared_for.unwrap_or(bound), patience),
             outage: Outage::new(config.settings.serve_stale_for, interval),
             recent: RecentChanges::new(RECENT_CHANGES),
             epoch: Epoch::default(),
