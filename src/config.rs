@@ -413,11 +413,13 @@ impl ConfigBuilder {
     /// together.** What is longer than zero chooses that over an outage.
     ///
     /// It is about a token that this node had verified before and still remembers, and about nothing
-    /// else: not about one whose end has come, that the node knows to have been revoked, that has
-    /// not been judged anew after a gap in the changes, or that comes from a part with a time to live
-    /// of its own which is over. And it is about an outage: while the store answers, it is asked, and
-    /// its answer counts. A store that is known to fail is asked by one request now and then, and the
-    /// others do not wait for it.
+    /// else: not about one whose end has come, that the node knows to have been revoked, that comes
+    /// from a part with a time to live of its own which is over, or that has not been judged anew
+    /// after a gap in the changes, or a change of policies, groups or keys, or a jump of the clock.
+    /// And it is about an outage: while the store answers, it is asked, and its answer counts. The
+    /// first requests of an outage wait until the store has failed them, for
+    /// [`store_timeout`](Self::store_timeout) at most. From then on it is asked by one request now and
+    /// then, and the others do not wait for it.
     ///
     /// That it begins and that it ends is logged as a warning, and
     /// [`Authenticator::served_stale`](crate::Authenticator::served_stale) counts the requests.

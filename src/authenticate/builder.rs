@@ -133,7 +133,7 @@ impl AuthenticatorBuilder {
     }
 
     /// The authenticator, which has read its policies once and follows the feeds from now on, in
-    /// tasks that end with its last clone.
+    /// tasks that end with its last clone. A look-up that is under way then comes to its end first.
     ///
     /// # Errors
     ///

@@ -50,8 +50,8 @@
 //!
 //! # In deployment
 //!
-//! * Requests that bring the same token while it is looked up wait for one look-up. It goes on if
-//!   they are given up, and ends after
+//! * Requests that bring the same token while it is looked up wait for one look-up, and for one more
+//!   if that refuses and had begun before them. It goes on if they are given up, and ends after
 //!   [`store_timeout`](crate::config::ConfigBuilder::store_timeout): who waits then gets a 503. How
 //!   many look-ups ask the store at the same time is up to its pool.
 //! * A refusal of gRPC has the HTTP status 200, as gRPC wants it. Only a POST is taken for gRPC, so a
@@ -59,7 +59,8 @@
 //! * In required mode a CORS preflight is refused like everything else without a token: answer it in
 //!   front of this layer.
 //! * The feed is followed by a task of the runtime in which the authenticator was built, whose timer
-//!   must be on. If that runtime ends, every request asks the store.
+//!   must be on. If that runtime ends, every request asks the store. So must the timers of the
+//!   runtimes in which requests are served.
 //! * An outage of the store is a 503 and never a 401. What was verified before is still an answer
 //!   until the change feed is stale, which it is after the revocation bound, or for longer if
 //!   [`serve_stale_for`](crate::config::ConfigBuilder::serve_stale_for) says so.
