@@ -38,6 +38,11 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Three nodes that serve.
     pub(crate) async fn start() -> Result<Self, BoxError> {
+        Self::start_with(Vec::new()).await
+    }
+
+    /// The same, with this in their environment.
+    pub(crate) async fn start_with(more: Vec<(&'static str, String)>) -> Result<Self, BoxError> {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
         let alone = ONE_AT_A_TIME.lock().await;
         let server = block_in_place(|| Server::start(&["--durable"]));
@@ -47,7 +52,7 @@ impl Cluster {
         }
         let socket = socket(server.url());
         let folder = TempDir::new()?;
-        let secrets = Secrets { key: secret(&OsRandom)?, salt: secret(&OsRandom)? };
+        let secrets = Secrets { key: secret(&OsRandom)?, salt: secret(&OsRandom)?, more };
         let (mut nodes, mut proxies) = (Vec::new(), Vec::new());
         let mut root = None;
         for name in ["node1", "node2", "node3"] {

@@ -46,6 +46,8 @@ struct Running {
 pub(crate) struct Secrets {
     pub(crate) key: String,
     pub(crate) salt: String,
+    /// What else the environment has.
+    pub(crate) more: Vec<(&'static str, String)>,
 }
 
 /// What a request came to.
@@ -86,6 +88,7 @@ impl Node {
             .args(["--database", &self.database])
             .env("DATAHUB_TOKEN_SERVICE_SIGNING_KEY", &self.secrets.key)
             .env("DATAHUB_TOKEN_SERVICE_SALT", &self.secrets.salt)
+            .envs(self.secrets.more.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -172,6 +175,21 @@ impl Node {
             Answer::Odd(odd) if odd.starts_with("404 ") => Answer::Accepted,
             answer => answer,
         }
+    }
+
+    /// Which keys there are, as JSON.
+    pub(crate) async fn keys(&self, token: &str) -> Result<Vec<Value>, Answer> {
+        let answer = self.answer(Method::GET, "/pat/keys", token, None, StatusCode::OK).await;
+        match answer {
+            (Answer::Accepted, body) => Ok(body["keys"].as_array().expect("keys").clone()),
+            (answer, _) => Err(answer),
+        }
+    }
+
+    /// Does this to a key: `promote` or `retire`.
+    pub(crate) async fn change_key(&self, token: &str, id: &str, change: &str) -> Answer {
+        let path = format!("/pat/keys/{id}/{change}");
+        self.answer(Method::POST, &path, token, None, StatusCode::NO_CONTENT).await.0
     }
 
     /// Writes to an entity, for which 200 is the answer.

@@ -4,8 +4,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use tokio::time::sleep;
+use tower_pat::random::{OsRandom, secret};
+
 use crate::{
     BoxError, TestResult,
+    clients::Clients,
     cluster::{BOUND, Cluster},
     node::{Answer, Node},
 };
@@ -70,6 +74,49 @@ async fn a_policy_is_known_to_every_node_within_the_bound() -> TestResult {
     cluster.stop().await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_replaced_while_all_nodes_serve() -> TestResult {
+    let cluster = Cluster::start_with(vec![
+        ("TOWER_PAT_VERIFICATION_KEYS", secret(&OsRandom)?),
+        // What a token makes does not end with it, as it would when its key is retired.
+        ("TOWER_PAT_TOKEN_MINTING", "unbounded".to_owned()),
+    ])
+    .await?;
+    let (nodes, root) = (&cluster.nodes, &cluster.root);
+    let clients = Clients::start(&cluster).await?;
+    let (old, new) =
+        (key(&nodes[0], root, "SIGNING").await?, key(&nodes[0], root, "VERIFYING").await?);
+    sleep(BOUND).await;
+    assert_eq!(nodes[0].change_key(root, &new, "promote").await, Answer::Accepted);
+    sleep(BOUND).await;
+    let mut made = Vec::new();
+    for node in nodes {
+        assert_eq!(key(node, root, "SIGNING").await?, new, "{}", node.name);
+        let minted = node.mint(root, "datahub", "of the new key").await;
+        made.push(minted.map_err(|answer| format!("minting: {answer:?}"))?.0);
+    }
+    sleep(BOUND).await;
+    // No token was refused, of either key.
+    clients.judge().await?;
+
+    assert_eq!(nodes[1].change_key(root, &old, "retire").await, Answer::Accepted);
+    for node in nodes {
+        let took = node.until(root, false, BOUND + REQUEST).await?;
+        println!("a token of the old key is refused at {} after {took:?}", node.name);
+        for text in &made {
+            assert_eq!(node.ask(text).await, Answer::Accepted, "{}", node.name);
+        }
+    }
+    cluster.stop().await
+}
+
+/// The id of the key in this state.
+async fn key(node: &Node, token: &str, state: &str) -> Result<String, BoxError> {
+    let keys = node.keys(token).await.map_err(|answer| format!("keys: {answer:?}"))?;
+    let key = keys.iter().find(|key| key["state"] == state).ok_or(format!("{keys:?}"))?;
+    Ok(key["id"].as_str().ok_or("no id")?.to_owned())
+}
+
 /// Whether alice may write tags is the same at every node, within the bound.
 async fn everywhere(cluster: &Cluster, token: &str, may: bool) {
     let begun = Instant::now();
@@ -81,7 +128,7 @@ async fn everywhere(cluster: &Cluster, token: &str, may: bool) {
                 Answer::Refused(403, _) if !may => break,
                 answer => assert!(sent <= BOUND, "{} after {sent:?}: {answer:?}", node.name),
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            sleep(Duration::from_millis(5)).await;
         }
         println!("may write tags at {}: {may} after {:?}", node.name, begun.elapsed());
     }
