@@ -278,6 +278,9 @@ pub trait TokenStore: TokenLookup + TokenUses + KeyStore {
     /// small transactions and without announcing it, since nothing that counts changes. Then lists
     /// need not look for it any more, and it is kept as long as what was revoked by itself.
     ///
+    /// A token is kept while something is there that was made with it and is not revoked, since that
+    /// ends with what the token was made with, too, which is found by the token's record.
+    ///
     /// # Errors
     ///
     /// [`StoreError`] if the store fails.

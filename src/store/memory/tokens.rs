@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{MemoryStore, State};
 use crate::{
@@ -191,7 +191,20 @@ impl State {
     fn sweep(&mut self, now: Timestamp, retention: &Retention) -> u64 {
         self.mark_covered();
         let before = self.tokens.len();
-        self.tokens.retain(|_, record| !is_over(record, now, retention));
+        loop {
+            // What is left and was made with one, which ends with it, or with what it was made with.
+            let alive = self.tokens.values().filter(|record| record.revoked.is_none());
+            let needed: HashSet<_> = alive.filter_map(|record| record.parent).collect();
+            let left = self.tokens.len();
+            self.tokens.retain(|id, record| {
+                let is_needed =
+                    record.token_type != Some(TokenType::Session) && needed.contains(id);
+                is_needed || !is_over(record, now, retention)
+            });
+            if self.tokens.len() == left {
+                break;
+            }
+        }
         self.parents = self.tokens.values().filter_map(|record| record.parent).collect();
         self.changes.sweep(now, retention.changes);
         before.saturating_sub(self.tokens.len()).try_into().unwrap_or(u64::MAX)

@@ -169,7 +169,7 @@ impl Reader {
 
 impl ChangeFeed for PostgresStore {
     fn head(&self) -> BoxFuture<'_, Result<FeedCursor, StoreError>> {
-        Box::pin(async move {
+        self.limited(async move {
             // By the connection that will read on from there.
             let batch = timeout(HEAD_TIMEOUT, self.shared.feed.read(None)).await;
             Ok(batch.map_err(StoreError::unavailable)??.next)

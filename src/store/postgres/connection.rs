@@ -7,13 +7,13 @@ use std::{
 };
 
 use sqlx::{PgConnection, Postgres, pool::PoolConnection};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::{
     PostgresStore,
     error::{is_conflict, unavailable},
 };
-use crate::backend::StoreError;
+use crate::backend::{BoxFuture, StoreError};
 
 /// A connection of the pool. It goes back there by [`release`](Self::release) alone: where a future
 /// was dropped or something failed, it is closed instead. Then the server rolls back what was begun,
@@ -56,6 +56,28 @@ impl PostgresStore {
     pub(super) async fn connection(&self) -> Result<Lease, StoreError> {
         let connection = self.shared.pool.acquire().await.map_err(unavailable)?;
         Ok(Lease(Some(connection)))
+    }
+
+    /// A call that ends in time also where the server is frozen or cut off, whose own limits end
+    /// nothing then. What it began is rolled back, unless it was just being committed.
+    pub(super) fn limited<'a, T: Send + 'a>(
+        &'a self,
+        call: impl Future<Output = Result<T, StoreError>> + Send + 'a,
+    ) -> BoxFuture<'a, Result<T, StoreError>> {
+        self.limited_to(self.shared.call_timeout, call)
+    }
+
+    /// The same with a limit for what is done afterwards, or at leisure.
+    pub(super) fn limited_to<'a, T: Send + 'a>(
+        &'a self,
+        limit: Duration,
+        call: impl Future<Output = Result<T, StoreError>> + Send + 'a,
+    ) -> BoxFuture<'a, Result<T, StoreError>> {
+        Box::pin(async move {
+            timeout(limit, call).await.unwrap_or_else(|_| {
+                Err(StoreError::unavailable("the database has not answered in time"))
+            })
+        })
     }
 
     /// A transaction that reads from one point in time. It ends with [`Lease::release`] after
@@ -107,3 +129,10 @@ where
 }
 
 const ATTEMPTS: u32 = 6;
+
+/// How long a caller waits for what is marked after its revocation was committed. A sweep does the
+/// rest.
+pub(super) const SETTLING: Duration = Duration::from_secs(30);
+
+/// How long a statement of a sweep may take.
+pub(super) const LEISURE: Duration = Duration::from_secs(600);

@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 
 use super::{
     PostgresStore,
-    connection::end_read,
+    connection::{LEISURE, end_read},
     error::unavailable,
     revoke::{BATCH, ids, is_covered, revocation},
     row,
@@ -22,7 +22,7 @@ use crate::{
 impl PostgresStore {
     /// Marks what a rule covers as revoked by the rule that reaches furthest.
     pub(super) async fn mark_covered(&self) -> Result<(), StoreError> {
-        for rule in self.all_rules().await? {
+        for rule in self.limited(self.all_rules()).await? {
             let revocation = Revocation { at: rule.issued_before, by: rule.by.clone() };
             loop {
                 let covered = self.covered(&rule).await?;
@@ -44,25 +44,20 @@ impl PostgresStore {
             RuleScope::Key(_) => OF_KEY,
             RuleScope::All => OF_ALL,
         });
-        let mut lease = self.read_at_leisure().await?;
-        let found = finding
-            .bind(rule.issued_before.as_millis())
-            .bind(stored(&subject))
-            .bind(batch())
-            .persistent(false)
-            .fetch_all(&mut *lease)
-            .await
-            .map_err(unavailable)?;
-        end_read(lease).await?;
-        ids(&found)
+        let finding = finding.bind(rule.issued_before.as_millis()).bind(stored(&subject));
+        self.find_at_leisure(finding.bind(batch())).await
     }
 
     /// The same for sessions, which are few, and have no index for every scope.
     async fn mark_covered_sessions(&self) -> Result<(), StoreError> {
         loop {
-            let mut lease = self.read_at_leisure().await?;
-            let covered = covered_sessions(&mut lease).await?;
-            end_read(lease).await?;
+            let looking = async {
+                let mut lease = self.read_at_leisure().await?;
+                let covered = covered_sessions(&mut lease).await?;
+                end_read(lease).await?;
+                Ok(covered)
+            };
+            let covered = self.limited_to(LEISURE, looking).await?;
             if covered.is_empty() {
                 return Ok(());
             }

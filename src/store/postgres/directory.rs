@@ -31,7 +31,7 @@ impl Directory for PostgresStore {
         &'a self,
         urn: &'a Urn,
     ) -> BoxFuture<'a, Result<Option<ActorProfile>, StoreError>> {
-        Box::pin(async move {
+        self.limited(async move {
             let urn = stored(urn.as_str());
             Ok(self.profiles_of(&[&urn]).await?.remove(&*urn))
         })
@@ -41,7 +41,7 @@ impl Directory for PostgresStore {
         &'a self,
         urns: &'a [Urn],
     ) -> BoxFuture<'a, Result<Vec<Option<ActorProfile>>, StoreError>> {
-        Box::pin(async move {
+        self.limited(async move {
             let urns: Vec<_> = urns.iter().map(|urn| stored(urn.as_str())).collect();
             let wanted: BTreeSet<&str> = urns.iter().map(|urn| &**urn).collect();
             let wanted: Vec<&str> = wanted.into_iter().collect();
@@ -53,11 +53,11 @@ impl Directory for PostgresStore {
 
 impl DirectoryStore for PostgresStore {
     fn create_user<'a>(&'a self, urn: &'a Urn) -> BoxFuture<'a, Result<bool, StoreError>> {
-        Box::pin(async move { self.add_user(&User::new(urn.clone())).await })
+        self.limited(async move { self.add_user(&User::new(urn.clone())).await })
     }
 
     fn add_user<'a>(&'a self, user: &'a User) -> BoxFuture<'a, Result<bool, StoreError>> {
-        Box::pin(retrying(move || async move {
+        self.limited(retrying(move || async move {
             check::user(&user.urn)?;
             let mut write = self.write().await?;
             let added = add_user(write.connection(), user).await.map_err(unavailable)?;
@@ -66,7 +66,7 @@ impl DirectoryStore for PostgresStore {
     }
 
     fn user<'a>(&'a self, urn: &'a Urn) -> BoxFuture<'a, Result<Option<User>, StoreError>> {
-        Box::pin(async move {
+        self.limited(async move {
             let mut connection = self.connection().await?;
             let found = sqlx::query("SELECT * FROM users WHERE urn = $1")
                 .bind(stored(urn.as_str()))
@@ -84,7 +84,7 @@ impl DirectoryStore for PostgresStore {
         info: &'a UserInfo,
         at: Timestamp,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        Box::pin(retrying(move || async move {
+        self.limited(retrying(move || async move {
             let mut write = self.write().await?;
             let changed = sqlx::query(
                 "UPDATE users SET display_name = $1, title = $2, email = $3, first_name = $4,
@@ -110,7 +110,7 @@ impl DirectoryStore for PostgresStore {
         &'a self,
         query: &'a UserQuery,
     ) -> BoxFuture<'a, Result<UserPage, StoreError>> {
-        Box::pin(async move {
+        self.limited(async move {
             let kind = query.kind.map(row::user_kind);
             // Every text has the empty one in it.
             let text = query.text.as_ref().filter(|text| !text.is_empty());
@@ -137,7 +137,7 @@ impl DirectoryStore for PostgresStore {
     }
 
     fn delete_user<'a>(&'a self, urn: &'a Urn) -> BoxFuture<'a, Result<bool, StoreError>> {
-        Box::pin(retrying(move || async move {
+        self.limited(retrying(move || async move {
             let mut write = self.write().await?;
             // Its memberships go with it.
             let deleted = sqlx::query("DELETE FROM users WHERE urn = $1")
@@ -162,7 +162,7 @@ impl DirectoryStore for PostgresStore {
         removed: bool,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         const SET: &str = "UPDATE users SET removed = $1 WHERE urn = $2 AND removed <> $1";
-        Box::pin(retrying(move || self.set_flag(urn, SET, removed)))
+        self.limited(retrying(move || self.set_flag(urn, SET, removed)))
     }
 
     fn set_suspended<'a>(
@@ -171,7 +171,7 @@ impl DirectoryStore for PostgresStore {
         suspended: bool,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         const SET: &str = "UPDATE users SET suspended = $1 WHERE urn = $2 AND suspended <> $1";
-        Box::pin(retrying(move || self.set_flag(urn, SET, suspended)))
+        self.limited(retrying(move || self.set_flag(urn, SET, suspended)))
     }
 
     fn set_groups<'a>(
@@ -180,7 +180,7 @@ impl DirectoryStore for PostgresStore {
         kind: GroupKind,
         groups: &'a [Urn],
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        Box::pin(retrying(move || async move {
+        self.limited(retrying(move || async move {
             let wanted: BTreeSet<_> = groups.iter().map(|urn| stored(urn.as_str())).collect();
             let mut write = self.write().await?;
             if !lock(write.connection(), user).await? {
@@ -214,7 +214,7 @@ impl DirectoryStore for PostgresStore {
         holder: &'a Urn,
         roles: &'a [Urn],
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        Box::pin(retrying(move || async move {
+        self.limited(retrying(move || async move {
             let mut write = self.write().await?;
             let set = set_roles(&mut write, holder, roles).await?;
             write.commit().await?;
@@ -227,7 +227,7 @@ impl DirectoryStore for PostgresStore {
         role: Option<&'a Urn>,
         holders: &'a [Urn],
     ) -> BoxFuture<'a, Result<u64, StoreError>> {
-        Box::pin(retrying(move || async move {
+        self.limited(retrying(move || async move {
             let roles: Vec<Urn> = role.into_iter().cloned().collect();
             let holders: BTreeSet<&Urn> = holders.iter().collect();
             let mut write = self.write().await?;
@@ -244,7 +244,7 @@ impl DirectoryStore for PostgresStore {
         &'a self,
         query: &'a GroupQuery,
     ) -> BoxFuture<'a, Result<GroupPage, StoreError>> {
-        Box::pin(async move {
+        self.limited(async move {
             let mut transaction = self.read().await?;
             let page = groups::list(&mut transaction, query).await?;
             end_read(transaction).await?;
@@ -253,7 +253,7 @@ impl DirectoryStore for PostgresStore {
     }
 
     fn delete_group<'a>(&'a self, group: &'a Urn) -> BoxFuture<'a, Result<bool, StoreError>> {
-        Box::pin(retrying(move || async move {
+        self.limited(retrying(move || async move {
             let mut write = self.write().await?;
             let deleted = groups::delete(write.connection(), group).await?;
             write.end_with(deleted > 0, &Change::Group(group.clone())).await
@@ -261,7 +261,7 @@ impl DirectoryStore for PostgresStore {
     }
 
     fn roles_of<'a>(&'a self, holder: &'a Urn) -> BoxFuture<'a, Result<Vec<Urn>, StoreError>> {
-        Box::pin(async move {
+        self.limited(async move {
             let mut connection = self.connection().await?;
             let roles = roles_of(&mut connection, holder).await?;
             connection.release();

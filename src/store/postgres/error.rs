@@ -6,8 +6,12 @@ use crate::backend::StoreError;
 
 /// The database failed, or refuses what it was given for its size.
 pub(super) fn unavailable(error: sqlx::Error) -> StoreError {
-    if code(&error).as_deref() == Some(PROGRAM_LIMIT_EXCEEDED) {
-        // A value in an index: an urn, since all else in them is short.
+    let is_too_long = |said: &dyn DatabaseError| {
+        // The same code is also that of a server that takes no more commands for now.
+        said.code().as_deref() == Some(PROGRAM_LIMIT_EXCEEDED)
+            && (said.constraint().is_some() || said.message().starts_with("index row"))
+    };
+    if error.as_database_error().is_some_and(is_too_long) {
         return StoreError::Invalid("an urn or another text is too long for the database".into());
     }
     StoreError::unavailable(error)

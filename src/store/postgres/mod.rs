@@ -20,7 +20,7 @@ mod text;
 mod tokens;
 mod write;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use sqlx::{PgPool, postgres::PgConnectOptions};
 
@@ -61,8 +61,17 @@ pub use self::open::PostgresStoreBuilder;
 ///   (PgBouncer 1.21), or the URL must say `statement-cache-capacity=0`. The time limits are settings
 ///   of the session, which such a pooler may pass on to others; it may also drop notifications, which
 ///   costs nothing but the time to the next look at the feed.
-/// * An urn has about 2,500 bytes at most, if it does not shrink well: what is longer is
+/// * A call that got no answer in a second more than both limits together is given up on this side,
+///   which ends it also where the server is frozen or cut off, or waits for a standby that is gone. A
+///   write whose commit was given up may still have happened.
+/// * The tables have plain names (`tokens`, `users`, ...), so a database that has others is better
+///   shared by a schema of its own: `CREATE SCHEMA tower_pat`, and
+///   `ALTER ROLE tower_pat SET search_path = tower_pat`, which also a pooler lets through. Which
+///   migrations were applied is noted in `_tower_pat_migrations`.
+/// * The urns of owner and actor of a token have 1,000 bytes each at most: what is longer is
 ///   [`StoreError::Invalid`].
+/// * While many tokens are imported, others are made; only when all are in, and until that is
+///   committed, making tokens waits.
 ///
 /// [`StoreError::Unavailable`]: crate::backend::StoreError::Unavailable
 /// [`StoreError::Invalid`]: crate::backend::StoreError::Invalid
@@ -90,6 +99,8 @@ pub struct PostgresStore {
 struct Shared {
     pool: PgPool,
     options: PgConnectOptions,
+    // How long a call may take, by this side's clock.
+    call_timeout: Duration,
     feed: Feed,
 }
 

@@ -131,7 +131,11 @@ impl PostgresStoreBuilder {
             })
             .connect_lazy_with(options.clone());
         let feed = Feed::new(options.clone());
-        Ok(PostgresStore { shared: Arc::new(Shared { pool, options, feed }) })
+        let call_timeout = self
+            .acquire_timeout
+            .saturating_add(self.statement_timeout)
+            .saturating_add(Duration::from_secs(1));
+        Ok(PostgresStore { shared: Arc::new(Shared { pool, options, call_timeout, feed }) })
     }
 
     fn options(&self) -> Result<PgConnectOptions, StoreError> {
@@ -280,7 +284,7 @@ async fn migrate(connection: &mut PgConnection) -> Result<(), StoreError> {
 async fn missing(connection: &mut PgConnection) -> Result<Vec<i64>, StoreError> {
     let found = sqlx::query(
         "SELECT current_schema() IS NOT NULL,
-             to_regclass(quote_ident(current_schema()) || '._sqlx_migrations') IS NOT NULL",
+             to_regclass(quote_ident(current_schema()) || '._tower_pat_migrations') IS NOT NULL",
     )
     .fetch_one(&mut *connection)
     .await
@@ -325,8 +329,9 @@ fn failed(error: sqlx::migrate::MigrateError) -> StoreError {
 // databases that have it would be refused.
 static MIGRATOR: Migrator = sqlx::migrate!("src/store/migrations/postgres");
 
-/// Where applied migrations are noted; the one that `sqlx`'s own tool looks at.
-const TABLE: &str = "_sqlx_migrations";
+/// Where applied migrations are noted. Not where `sqlx` does by itself: the database may be one that a
+/// service has migrations of its own for.
+const TABLE: &str = "_tower_pat_migrations";
 
 /// Any number that nobody else locks.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(8391168452057813)";

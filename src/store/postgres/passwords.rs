@@ -21,7 +21,7 @@ impl PasswordStore for PostgresStore {
         &'a self,
         user: &'a Urn,
     ) -> BoxFuture<'a, Result<Option<PasswordHash>, StoreError>> {
-        Box::pin(retrying(move || async move {
+        self.limited(retrying(move || async move {
             let mut write = self.write().await?;
             // Waits for who is changing it: that one may have ended the sessions already, without one
             // that was made since. What is read behind this is read as of now.
@@ -48,7 +48,7 @@ impl PasswordStore for PostgresStore {
         by: &'a Urn,
         at: Timestamp,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        Box::pin(retrying(move || async move {
+        self.limited(retrying(move || async move {
             let mut write = self.write().await?;
             let kind: Option<String> =
                 sqlx::query_scalar("SELECT kind FROM users WHERE urn = $1 FOR UPDATE")

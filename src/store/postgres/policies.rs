@@ -22,7 +22,7 @@ use crate::{
 
 impl PolicySource for PostgresStore {
     fn policies(&self) -> BoxFuture<'_, Result<Vec<PolicyRecord>, StoreError>> {
-        Box::pin(async move {
+        self.limited(async move {
             let mut connection = self.connection().await?;
             let rows = sqlx::query("SELECT urn, info FROM policies ORDER BY urn")
                 .fetch_all(&mut *connection)
@@ -39,7 +39,7 @@ impl PolicyStore for PostgresStore {
         &'a self,
         urn: &'a Urn,
     ) -> BoxFuture<'a, Result<Option<PolicyRecord>, StoreError>> {
-        Box::pin(async move {
+        self.limited(async move {
             let mut connection = self.connection().await?;
             let found = sqlx::query("SELECT urn, info FROM policies WHERE urn = $1")
                 .bind(stored(urn.as_str()))
@@ -55,7 +55,7 @@ impl PolicyStore for PostgresStore {
         &'a self,
         records: &'a [PolicyRecord],
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(retrying(move || async move {
+        self.limited(retrying(move || async move {
             let mut write = self.write().await?;
             let mut changed = false;
             // In the order of their urns, in which everybody locks them.
@@ -73,7 +73,7 @@ impl PolicyStore for PostgresStore {
         expected: &'a Policy,
         new: &'a Policy,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        Box::pin(retrying(move || async move {
+        self.limited(retrying(move || async move {
             let mut write = self.write().await?;
             if !write.has_policy(urn, expected).await? {
                 write.roll_back().await?;
@@ -90,7 +90,7 @@ impl PolicyStore for PostgresStore {
         urn: &'a Urn,
         expected: &'a Policy,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        Box::pin(retrying(move || async move {
+        self.limited(retrying(move || async move {
             let mut write = self.write().await?;
             let deleted =
                 write.has_policy(urn, expected).await? && write.delete_policy(urn).await?;
@@ -99,7 +99,7 @@ impl PolicyStore for PostgresStore {
     }
 
     fn delete_policy<'a>(&'a self, urn: &'a Urn) -> BoxFuture<'a, Result<bool, StoreError>> {
-        Box::pin(retrying(move || async move {
+        self.limited(retrying(move || async move {
             let mut write = self.write().await?;
             let deleted = write.delete_policy(urn).await?;
             write.end_with(deleted, &Change::Policies).await
@@ -110,7 +110,7 @@ impl PolicyStore for PostgresStore {
         &'a self,
         records: &'a [PolicyRecord],
     ) -> BoxFuture<'a, Result<usize, StoreError>> {
-        Box::pin(retrying(move || async move {
+        self.limited(retrying(move || async move {
             let mut write = self.write().await?;
             let found: BTreeSet<String> = sqlx::query_scalar("SELECT urn FROM policies")
                 .fetch_all(write.connection())

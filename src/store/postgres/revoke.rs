@@ -10,11 +10,15 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use sqlx::{
+    PgConnection, Postgres, Row,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+};
 
 use super::{
     PostgresStore,
-    connection::{end_read, retrying},
+    connection::{LEISURE, end_read, retrying},
     error::unavailable,
     row::{self, bytes},
     text::stored,
@@ -136,11 +140,14 @@ impl PostgresStore {
     /// If the tokens are revoked, by themselves or by rules, marks what was made with them.
     pub(super) async fn settle(&self, ids: &BTreeSet<TokenId>) -> Result<(), StoreError> {
         for id in ids {
-            let mut connection = self.connection().await?;
-            let revocation = revocation(&mut connection, id).await?;
-            connection.release();
-            if let Some(revocation) = revocation {
-                let children = self.children(&[*id]).await?;
+            let looking = async {
+                let mut connection = self.connection().await?;
+                let revocation = revocation(&mut connection, id).await?;
+                connection.release();
+                Ok(revocation)
+            };
+            if let Some(revocation) = self.limited(looking).await? {
+                let children = self.limited(self.children(&[*id])).await?;
                 self.mark(children, &revocation).await?;
             }
         }
@@ -156,30 +163,35 @@ impl PostgresStore {
             RuleScope::Key(_) => CHILDREN_OF_KEY,
             RuleScope::All => CHILDREN_OF_ALL,
         });
-        let mut lease = self.read_at_leisure().await?;
-        let found = finding
-            .bind(rule.issued_before.as_millis())
-            .bind(stored(&subject))
-            .persistent(false)
-            .fetch_all(&mut *lease)
-            .await
-            .map_err(unavailable)?;
-        end_read(lease).await?;
+        let finding = finding.bind(rule.issued_before.as_millis()).bind(stored(&subject));
+        let lost = self.find_at_leisure(finding).await?;
         let revocation = Revocation { at: rule.issued_before, by: rule.by.clone() };
-        self.mark(ids(&found)?, &revocation).await
+        self.mark(lost, &revocation).await
     }
 
     /// Marks whatever was left unmarked.
     pub(super) async fn settle_all(&self) -> Result<(), StoreError> {
-        let mut lease = self.read_at_leisure().await?;
-        let found = sqlx::query(PARENTS_OF_LEFT).fetch_all(&mut *lease).await;
-        let parents = ids(&found.map_err(unavailable)?)?;
-        end_read(lease).await?;
+        let parents = self.find_at_leisure(sqlx::query(PARENTS_OF_LEFT)).await?;
         self.settle(&parents.into_iter().collect()).await?;
-        for rule in self.all_rules().await? {
+        for rule in self.limited(self.all_rules()).await? {
             self.settle_rule(&rule).await?;
         }
         Ok(())
+    }
+
+    /// The tokens that a statement of a sweep finds.
+    pub(super) async fn find_at_leisure(
+        &self,
+        finding: Query<'_, Postgres, PgArguments>,
+    ) -> Result<Vec<TokenId>, StoreError> {
+        let finding = async {
+            let mut lease = self.read_at_leisure().await?;
+            let found = finding.persistent(false).fetch_all(&mut *lease).await;
+            let found = ids(&found.map_err(unavailable)?)?;
+            end_read(lease).await?;
+            Ok(found)
+        };
+        self.limited_to(LEISURE, finding).await
     }
 
     /// Every rule, the one that reaches furthest first.
@@ -199,8 +211,9 @@ impl PostgresStore {
     ) -> Result<(), StoreError> {
         while !lost.is_empty() {
             let batch = lost.split_off(lost.len().saturating_sub(BATCH));
-            let marked = retrying(|| self.mark_batch(&batch, revocation)).await?;
-            lost.extend(self.children(&marked).await?);
+            let marking = retrying(|| self.mark_batch(&batch, revocation));
+            let marked = self.limited(marking).await?;
+            lost.extend(self.limited(self.children(&marked)).await?);
         }
         Ok(())
     }

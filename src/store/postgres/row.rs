@@ -83,6 +83,11 @@ pub(super) fn token_id(row: &PgRow) -> Result<TokenId, StoreError> {
     required(id(row, "tokens.id")?, "tokens.id")
 }
 
+/// What the token in a row of `tokens` was made with.
+pub(super) fn parent_id(row: &PgRow) -> Result<TokenId, StoreError> {
+    required(id(row, "tokens.parent")?, "tokens.parent")
+}
+
 /// How an id is stored.
 pub(super) fn bytes(id: &TokenId) -> &[u8] {
     id.as_bytes()

@@ -6,7 +6,7 @@ use sqlx::{PgConnection, Postgres, QueryBuilder, Row};
 
 use super::{
     PostgresStore,
-    connection::{end_read, retrying},
+    connection::{SETTLING, end_read, retrying},
     error::unavailable,
     revoke::{self, Parent, all_bytes},
     row::{self, bytes},
@@ -42,7 +42,7 @@ impl TokenLookup for PostgresStore {
         &'a self,
         id: &'a TokenId,
     ) -> BoxFuture<'a, Result<Option<TokenRecord>, StoreError>> {
-        Box::pin(async move {
+        self.limited(async move {
             let mut connection = self.connection().await?;
             let found = sqlx::query(FIND)
                 .bind(bytes(id))
@@ -58,7 +58,7 @@ impl TokenLookup for PostgresStore {
         &'a self,
         subject: RuleSubject<'a>,
     ) -> BoxFuture<'a, Result<Vec<RevocationRule>, StoreError>> {
-        Box::pin(async move {
+        self.limited(async move {
             let mut connection = self.connection().await?;
             let found = sqlx::query(RULES)
                 // Nothing is equal to NULL.
@@ -77,7 +77,7 @@ impl TokenLookup for PostgresStore {
         &'a self,
         ids: &'a [TokenId],
     ) -> BoxFuture<'a, Result<Vec<Option<TokenRecord>>, StoreError>> {
-        Box::pin(async move {
+        self.limited(async move {
             let mut connection = self.connection().await?;
             let found = sqlx::query(FIND_ALL)
                 .bind(all_bytes(ids))
@@ -96,7 +96,7 @@ impl TokenLookup for PostgresStore {
         &'a self,
         subjects: &'a [RuleSubject<'a>],
     ) -> BoxFuture<'a, Result<Vec<RevocationRule>, StoreError>> {
-        Box::pin(async move {
+        self.limited(async move {
             let urns = |urns: &mut dyn Iterator<Item = &'a Urn>| -> Vec<_> {
                 let each: BTreeSet<_> = urns.collect();
                 each.into_iter().map(|urn| stored(urn.as_str()).into_owned()).collect()
@@ -120,7 +120,7 @@ impl TokenLookup for PostgresStore {
     }
 
     fn keys(&self) -> BoxFuture<'_, Result<Vec<KeyRecord>, StoreError>> {
-        Box::pin(self.key_records())
+        self.limited(self.key_records())
     }
 }
 
@@ -129,7 +129,7 @@ impl TokenUses for PostgresStore {
         &'a self,
         uses: &'a [(TokenId, LastUse)],
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move {
+        self.limited(async move {
             let mut of_each: BTreeMap<&TokenId, Vec<&LastUse>> = BTreeMap::new();
             for (id, last_use) in uses {
                 of_each.entry(id).or_default().push(last_use);
@@ -154,8 +154,8 @@ impl TokenUses for PostgresStore {
 
 impl TokenStore for PostgresStore {
     fn insert<'a>(&'a self, record: &'a TokenRecord) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move {
-            check::record(record)?;
+        self.limited(async move {
+            check_record(record)?;
             let added = match &record.parent {
                 None => retrying(|| self.try_insert(record, Locks::Insert)).await?,
                 Some(_) => match retrying(|| self.try_insert(record, Locks::InsertChild)).await? {
@@ -172,7 +172,7 @@ impl TokenStore for PostgresStore {
 
     fn import<'a>(&'a self, records: &'a [TokenRecord]) -> BoxFuture<'a, Result<u64, StoreError>> {
         Box::pin(async move {
-            records.iter().try_for_each(check::record)?;
+            records.iter().try_for_each(check_record)?;
             if records.is_empty() {
                 return Ok(0);
             }
@@ -194,13 +194,13 @@ impl TokenStore for PostgresStore {
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             let revocation = Revocation { at, by: by.clone() };
-            let revoked = retrying(|| async {
+            let revoking = retrying(|| async {
                 let mut write = self.write().await?;
                 let revoked = revoke::revoke(&mut write, id, &revocation).await?;
                 write.commit().await?;
                 Ok(revoked)
-            })
-            .await?;
+            });
+            let revoked = self.limited(revoking).await?;
             // Also if it was revoked before: whoever did that may have given up.
             self.settle_committed([*id].into()).await;
             Ok(revoked)
@@ -209,16 +209,16 @@ impl TokenStore for PostgresStore {
 
     fn add_rule<'a>(&'a self, rule: &'a RevocationRule) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
-            if retrying(|| self.try_add_rule(rule)).await? {
+            if self.limited(retrying(|| self.try_add_rule(rule))).await? {
                 // As in `settle_committed`.
-                let _ = self.settle_rule(rule).await;
+                let _ = self.limited_to(SETTLING, self.settle_rule(rule)).await;
             }
             Ok(())
         })
     }
 
     fn list_rules(&self, start: u32, count: u32) -> BoxFuture<'_, Result<RulePage, StoreError>> {
-        Box::pin(async move {
+        self.limited(async move {
             let mut read = self.read().await?;
             let rows = sqlx::query(LIST_RULES)
                 .bind(i64::from(count))
@@ -241,10 +241,10 @@ impl TokenStore for PostgresStore {
     fn list<'a>(&'a self, query: &'a TokenQuery) -> BoxFuture<'a, Result<TokenPage, StoreError>> {
         Box::pin(async move {
             check::query(query)?;
-            let (page, is_worth_folding) = self.list_page(query).await?;
+            let (page, is_worth_folding) = self.limited(self.list_page(query)).await?;
             if is_worth_folding {
                 // The page is right without it. The next one is found quicker with it.
-                let _ = self.fold().await;
+                let _ = self.limited(self.fold()).await;
             }
             Ok(page)
         })
@@ -270,8 +270,8 @@ impl TokenStore for PostgresStore {
             ] {
                 deleted += self.delete(sql, time).await?;
             }
-            self.fold_all().await?;
             self.trim_changes(now, retention.changes).await?;
+            self.fold_all().await?;
             Ok(deleted)
         })
     }
@@ -316,7 +316,8 @@ impl PostgresStore {
         &self,
         records: &[TokenRecord],
     ) -> Result<(u64, BTreeSet<TokenId>), StoreError> {
-        let mut write = self.write_under(Locks::Import).await?;
+        let mut write = self.write_at_leisure().await?;
+        let (mut imported, mut announced) = (BTreeSet::new(), BTreeSet::new());
         let (mut count, mut unsettled) = (0, BTreeSet::new());
         for batch in records.chunks(revoke::BATCH) {
             let added = insert(write.connection(), batch).await?;
@@ -327,11 +328,22 @@ impl PostgresStore {
                 let Some(added) = added.get(&record.id) else { continue };
                 if *added == Added::ParentOfSome || parents.contains(&record.id) {
                     write.announce(&Change::Token(record.id)).await?;
+                    announced.insert(record.id);
                 }
+                imported.insert(record.id);
                 parents.extend(record.parent);
                 // Settling looks for itself.
                 unsettled.insert(record.id);
                 unsettled.extend(record.parent);
+            }
+        }
+        // Only now, as nobody makes tokens meanwhile: what was made with these since they were added,
+        // by somebody who did not see them.
+        write.lock_lineage().await?;
+        for (child, parent) in children(write.connection(), &imported).await? {
+            if !imported.contains(&child) && announced.insert(parent) {
+                write.announce(&Change::Token(parent)).await?;
+                unsettled.insert(parent);
             }
         }
         let revoked = revoked_parents(write.connection(), &unsettled).await?;
@@ -373,7 +385,7 @@ impl PostgresStore {
     /// Marks what was made with the tokens, after what was asked for has been committed. That this
     /// fails makes it no failure: only lists need it, and a sweep does it then.
     async fn settle_committed(&self, ids: BTreeSet<TokenId>) {
-        let _ = self.settle(&ids).await;
+        let _ = self.limited_to(SETTLING, self.settle(&ids)).await;
     }
 
     /// Deletes what is over by this time, in transactions so small that other writers get their turn:
@@ -382,7 +394,7 @@ impl PostgresStore {
         let batch = i64::try_from(revoke::BATCH).unwrap_or(i64::MAX);
         let mut deleted = 0;
         loop {
-            let done = retrying(|| async {
+            let deleting = retrying(|| async {
                 let mut write = self.write_under(Locks::Forget).await?;
                 let done = sqlx::query(sql)
                     .bind(time.as_millis())
@@ -393,8 +405,8 @@ impl PostgresStore {
                     .map_err(unavailable)?;
                 write.commit().await?;
                 Ok(done.rows_affected())
-            })
-            .await?;
+            });
+            let done = self.limited(deleting).await?;
             if done == 0 {
                 return Ok(deleted);
             }
@@ -471,6 +483,33 @@ async fn insert(
         .collect()
 }
 
+/// What was made with the tokens, each with what it was made with.
+async fn children(
+    connection: &mut PgConnection,
+    parents: &BTreeSet<TokenId>,
+) -> Result<Vec<(TokenId, TokenId)>, StoreError> {
+    let found = sqlx::query(CHILDREN)
+        .bind(all_bytes(parents))
+        .fetch_all(connection)
+        .await
+        .map_err(unavailable)?;
+    found.iter().map(|row| Ok((row::token_id(row)?, row::parent_id(row)?))).collect()
+}
+
+/// Refuses a record that no store takes, or not this one.
+fn check_record(record: &TokenRecord) -> Result<(), StoreError> {
+    check::record(record)?;
+    if [&record.owner, &record.actor].iter().any(|urn| stored(urn.as_str()).len() > MAX_URN) {
+        return Err(StoreError::Invalid(format!(
+            "the urns of owner and actor of a token have {MAX_URN} bytes at most"
+        )));
+    }
+    Ok(())
+}
+
+/// As long as two of them can be in one key of an index.
+const MAX_URN: usize = 1_000;
+
 /// Those of the tokens that are revoked, by themselves or by rules, and with which something was
 /// made.
 async fn revoked_parents(
@@ -518,6 +557,8 @@ const RECORD_USES: &str = "WITH locked AS MATERIALIZED (
         AS used (id, at, address, agent) ON used.id = locked.id
     WHERE tokens.id = locked.id AND coalesce(tokens.last_used_at <= used.at, true)";
 
+const CHILDREN: &str = "SELECT id, parent FROM tokens WHERE parent = ANY($1)";
+
 const REVOKED_PARENTS: &str = concat!(
     "SELECT id FROM tokens AS parent WHERE id = ANY($1)
          AND EXISTS (SELECT 1 FROM tokens AS child WHERE child.parent = parent.id)
@@ -526,11 +567,21 @@ const REVOKED_PARENTS: &str = concat!(
     ")"
 );
 
+/// That nothing is left that was made with it and is not revoked: that ends with it, or with what it
+/// was made with in turn, which is found by it.
+macro_rules! is_childless {
+    () => {
+        " AND NOT EXISTS (SELECT 1 FROM tokens AS child WHERE child.parent = over.id
+              AND child.revoked_at IS NULL AND over.token_type IS DISTINCT FROM 'SESSION')"
+    };
+}
+
 macro_rules! delete {
     ($condition:literal) => {
         concat!(
             "DELETE FROM tokens WHERE id IN (SELECT id FROM tokens AS over WHERE ",
             $condition,
+            is_childless!(),
             " LIMIT $2 FOR UPDATE SKIP LOCKED)"
         )
     };
@@ -544,15 +595,7 @@ const DELETE_EXPIRED_SESSIONS: &str =
     delete!("revoked_at IS NULL AND token_type = 'SESSION' AND ends_at <= $1::bigint");
 
 // By `expires_at` and not the earlier `valid_until`: an import of an older record must not bring it
-// back. What was made with it and came in the meantime is marked by the next sweep, and until then
-// needs it.
-const DELETE_REVOKED_AND_EXPIRED: &str = delete!(
-    "revoked_at IS NOT NULL AND expires_at IS NOT NULL AND expires_at <= $1
-         AND NOT EXISTS (SELECT 1 FROM tokens AS child WHERE child.parent = over.id
-             AND child.revoked_at IS NULL AND over.token_type IS DISTINCT FROM 'SESSION')"
-);
-const DELETE_REVOKED: &str = delete!(
-    "revoked_at IS NOT NULL AND revoked_at <= $1
-         AND NOT EXISTS (SELECT 1 FROM tokens AS child WHERE child.parent = over.id
-             AND child.revoked_at IS NULL AND over.token_type IS DISTINCT FROM 'SESSION')"
-);
+// back.
+const DELETE_REVOKED_AND_EXPIRED: &str =
+    delete!("revoked_at IS NOT NULL AND expires_at IS NOT NULL AND expires_at <= $1");
+const DELETE_REVOKED: &str = delete!("revoked_at IS NOT NULL AND revoked_at <= $1");

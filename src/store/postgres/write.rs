@@ -49,7 +49,7 @@ impl PostgresStore {
     /// A transaction that holds the locks it needs before any of its statements sees anything.
     pub(super) async fn write_under(&self, locks: Locks) -> Result<Write<'_>, StoreError> {
         self.write_with(match locks {
-            Locks::Insert => {
+            Locks::Insert | Locks::Forget => {
                 concat!(begin!(), "SELECT pg_advisory_xact_lock_shared(", lineage!(), ")")
             }
             Locks::InsertChild => concat!(
@@ -68,20 +68,6 @@ impl PostgresStore {
                 "), ",
                 "pg_advisory_xact_lock_shared(",
                 rules!(),
-                ")"
-            ),
-            Locks::Import => concat!(
-                begin!(),
-                "SET LOCAL statement_timeout = 0; ",
-                "SELECT pg_advisory_xact_lock(",
-                lineage!(),
-                ")"
-            ),
-            Locks::Forget => concat!(
-                begin!(),
-                "SET LOCAL statement_timeout = 0; ",
-                "SELECT pg_advisory_xact_lock_shared(",
-                lineage!(),
                 ")"
             ),
             Locks::Rule => concat!(begin!(), "SELECT pg_advisory_xact_lock(", rules!(), ")"),
@@ -106,8 +92,6 @@ pub(super) enum Locks {
     InsertChild,
     /// Adding a token that was made with one that is not there: nobody adds that meanwhile.
     InsertOrphan,
-    /// Adding many tokens.
-    Import,
     /// Deleting what was revoked: nothing comes meanwhile that was made with it.
     Forget,
     /// Adding a rule: nothing is made meanwhile with what it covers.
@@ -115,6 +99,15 @@ pub(super) enum Locks {
 }
 
 impl Write<'_> {
+    /// Keeps all from adding tokens, until this transaction ends.
+    pub(super) async fn lock_lineage(&mut self) -> Result<(), StoreError> {
+        sqlx::raw_sql(concat!("SELECT pg_advisory_xact_lock(", lineage!(), ")"))
+            .execute(self.connection())
+            .await
+            .map_err(unavailable)?;
+        Ok(())
+    }
+
     pub(super) fn connection(&mut self) -> &mut PgConnection {
         &mut self.lease
     }

@@ -277,7 +277,14 @@ impl TokenStore for SqliteStore {
                 (&EXPIRED_SESSIONS, [expired, expired]),
                 (&REVOKED, [now, revoked]),
             ] {
-                deleted += self.delete(over, times).await?;
+                // What was made with one goes before it.
+                loop {
+                    let done = self.delete(over, times).await?;
+                    if done == 0 {
+                        break;
+                    }
+                    deleted += done;
+                }
             }
             let mut write = self.write().await?;
             sweep_changes(write.connection(), now, retention).await.map_err(unavailable)?;
@@ -331,13 +338,23 @@ struct Over {
     delete: &'static str,
 }
 
+/// That nothing is left that was made with it and is not revoked: that ends with it, or with what it
+/// was made with in turn, which is found by it.
+macro_rules! is_childless {
+    () => {
+        " AND (token_type IS 'SESSION' OR NOT EXISTS (SELECT 1 FROM tokens AS child
+              WHERE child.parent = tokens.id AND child.revoked_at IS NULL))"
+    };
+}
+
 macro_rules! over {
     ($condition:literal) => {
         Over {
-            find: concat!("SELECT rowid FROM tokens WHERE ", $condition),
+            find: concat!("SELECT rowid FROM tokens WHERE ", $condition, is_childless!()),
             delete: concat!(
                 "DELETE FROM tokens WHERE rowid IN (SELECT value FROM json_each(?3)) AND ",
-                $condition
+                $condition,
+                is_childless!()
             ),
         }
     };

@@ -160,6 +160,7 @@ macro_rules! for_each_case {
                 a_tombstone_is_kept_until_its_token_would_have_expired
                 rules_and_good_tokens_are_kept_for_ever
                 what_a_rule_covers_becomes_a_tombstone
+                a_token_is_kept_for_what_was_made_with_it
                 a_reader_that_was_away_too_long_notices_the_gap
                 a_reader_that_stands_at_the_end_misses_nothing
             }

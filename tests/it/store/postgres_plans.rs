@@ -37,7 +37,7 @@ const FILL: &str = "
 /// How often each table that grows was gone through.
 async fn scans(database: &Database) -> Vec<(String, i64)> {
     let sql = "SELECT relname::text, seq_scan FROM pg_stat_user_tables
-        WHERE relname NOT IN ('token_deltas', 'feed_state', '_sqlx_migrations') ORDER BY relname";
+        WHERE relname NOT IN ('token_deltas', 'feed_state', '_tower_pat_migrations') ORDER BY relname";
     let mut connection = database.connection().await;
     sqlx::query_as(sql).fetch_all(&mut connection).await.unwrap()
 }

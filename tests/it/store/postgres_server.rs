@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::time::timeout;
 use tower_pat::{
+    actor::Directory,
     backend::StoreError,
     feed::{Change, ChangeFeed},
     store::PostgresStore,
@@ -62,15 +63,15 @@ async fn what_the_server_refuses_is_said() {
     assert!(!format!("{store:?}").contains("tower_pat@"));
     database
         .execute(
-            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+            "INSERT INTO _tower_pat_migrations (version, description, success, checksum, execution_time)
              VALUES (9999, 'from the future', true, '\\x00', 0)",
         )
         .await
         .unwrap();
     let text = refusal(&database.url()).await;
     assert!(text.contains("9999") && text.contains("newer"), "{text}");
-    let altered = "DELETE FROM _sqlx_migrations WHERE version = 9999;
-        UPDATE _sqlx_migrations SET checksum = '\\x00'";
+    let altered = "DELETE FROM _tower_pat_migrations WHERE version = 9999;
+        UPDATE _tower_pat_migrations SET checksum = '\\x00'";
     database.execute(altered).await.unwrap();
     assert!(refusal(&database.url()).await.contains("another migration"));
 }
@@ -420,6 +421,133 @@ async fn a_revocation_outlives_the_crash_of_a_server_that_is_set_so() {
     store.insert(&record(30)).await.unwrap();
     store.revoke(&id(30), &user("bob"), at(200)).await.unwrap();
     assert_eq!(read(&store, &mut cursor).await, [Change::Token(id(30))]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_frozen_is_an_outage_and_no_hang() {
+    let server = crate::postgres::Server::start(&[]);
+    let database = Database::on(&server).await;
+    let store = PostgresStore::builder(database.url())
+        .max_connections(2)
+        .acquire_timeout(Duration::from_millis(300))
+        .statement_timeout(Duration::from_millis(300))
+        .connect()
+        .await
+        .unwrap();
+    store.insert(&record(1)).await.unwrap();
+    server.stop();
+    let begun = Instant::now();
+    let (found, revoked, inserted, listed) = tokio::join!(
+        store.find(&id(1)),
+        store.revoke(&id(1), &user("bob"), at(200)),
+        async { store.insert(&record(2)).await },
+        async { store.list(&TokenQuery::default()).await },
+    );
+    let profile = store.profile(&user("alice")).await;
+    let took = begun.elapsed();
+    server.go_on();
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert!(matches!(found, Err(StoreError::Unavailable(_))), "{found:?}");
+    assert!(matches!(revoked, Err(StoreError::Unavailable(_))), "{revoked:?}");
+    assert!(matches!(inserted, Err(StoreError::Unavailable(_))), "{inserted:?}");
+    assert!(matches!(listed, Err(StoreError::Unavailable(_))), "{listed:?}");
+    assert!(matches!(profile, Err(StoreError::Unavailable(_))), "{profile:?}");
+    until(async || store.find(&id(1)).await.is_ok()).await;
+    until(async || open_transactions(&database).await == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_waits_for_a_standby_that_is_gone_is_an_outage_and_no_hang() {
+    let server = crate::postgres::Server::start(&["--durable"]);
+    let database = Database::on(&server).await;
+    let store = PostgresStore::builder(database.url())
+        .acquire_timeout(Duration::from_millis(300))
+        .statement_timeout(Duration::from_millis(300))
+        .connect()
+        .await
+        .unwrap();
+    store.insert(&record(1)).await.unwrap();
+    let standby = "ALTER SYSTEM SET synchronous_standby_names = 'nobody'";
+    execute(server.url(), standby).await.unwrap();
+    execute(server.url(), "SELECT pg_reload_conf()").await.unwrap();
+    // Once the server has read it.
+    until(async || {
+        let revoked = timeout(SOON, store.revoke(&id(1), &user("bob"), at(200))).await.unwrap();
+        matches!(revoked, Err(StoreError::Unavailable(_))) || {
+            store.insert(&record(1)).await.ok();
+            execute(
+                &database.url(),
+                "SET synchronous_commit = local; UPDATE tokens SET \
+                revoked_at = NULL, revoked_by = NULL",
+            )
+            .await
+            .unwrap();
+            false
+        }
+    })
+    .await;
+    // Else the server would wait for it at its end, too.
+    execute(server.url(), "ALTER SYSTEM RESET synchronous_standby_names").await.unwrap();
+    execute(server.url(), "SELECT pg_reload_conf()").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_urn_that_is_too_long_is_refused_and_harms_nothing() {
+    let database = Database::new().await;
+    let store = connect(&database).await;
+    let noise: String = (0..1_500_u32)
+        .map(|n| char::from(b'a' + u8::try_from(n.wrapping_mul(2_654_435_761) >> 24).unwrap() % 26))
+        .collect();
+    let mut long = record(1);
+    long.owner = user(&noise);
+    long.actor = long.owner.clone();
+    assert!(matches!(store.insert(&long).await, Err(StoreError::Invalid(_))));
+    assert!(matches!(store.import(&[record(2), long]).await, Err(StoreError::Invalid(_))));
+    let mut longest = record(3);
+    longest.owner = user(&noise[..1_000 - "urn:li:corpuser:".len()]);
+    longest.actor = longest.owner.clone();
+    store.insert(&longest).await.unwrap();
+    assert_eq!(store.sweep(at(300), &Retention::default()).await.unwrap(), 0);
+    assert_eq!(store.list(&TokenQuery::default()).await.unwrap().total, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn counts_are_kept_whatever_the_search_path_of_who_writes() {
+    let database = Database::new().await;
+    let store = connect(&database).await;
+    store.insert(&record(1)).await.unwrap();
+    let restored = "SET search_path = ''; DELETE FROM public.tokens";
+    database.execute(restored).await.unwrap();
+    assert_eq!(store.list(&TokenQuery::default()).await.unwrap().total, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_are_made_while_many_are_imported() {
+    let database = Database::new().await;
+    let store = connect(&database).await;
+    // Holds the import up at its first record.
+    let mut other = database.connection().await;
+    let mut transaction = other.begin().await.unwrap();
+    let sql = "INSERT INTO tokens (id, name, actor, owner, created_at)
+        VALUES (decode(lpad('64', 64, '0'), 'hex'), 'a', 'urn:li:corpuser:alice',
+            'urn:li:corpuser:alice', 1)";
+    sqlx::query(sql).execute(&mut *transaction).await.unwrap();
+    let mut importing = tokio::spawn({
+        let store = store.clone();
+        let many: Vec<_> = (100..200).map(record).collect();
+        async move { store.import(&many).await }
+    });
+    assert!(timeout(Duration::from_millis(300), &mut importing).await.is_err());
+    timeout(SOON, store.insert(&record(1))).await.unwrap().unwrap();
+    // Also one that names what is being imported, which is told when that is there.
+    let cursor = store.head().await.unwrap();
+    let mut child = record(2);
+    child.parent = Some(id(150));
+    timeout(SOON, store.insert(&child)).await.unwrap().unwrap();
+    transaction.rollback().await.unwrap();
+    assert_eq!(importing.await.unwrap().unwrap(), 100);
+    let mut cursor = cursor;
+    assert_eq!(read(&store, &mut cursor).await, [Change::Token(id(150))]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -160,3 +160,34 @@ pub(super) async fn a_reader_that_stands_at_the_end_misses_nothing(fixture: &imp
     store.sweep(at(400), &retention()).await.unwrap();
     assert_eq!(read(&store, &mut cursor).await, [Change::Actor(user("bob"))]);
 }
+
+pub(super) async fn a_token_is_kept_for_what_was_made_with_it(fixture: &impl Fixture) {
+    let store = fixture.handle().await;
+    // The grandchild outlives its parent, as where tokens are minted as DataHub does.
+    let mut child = record(2);
+    child.parent = Some(id(1));
+    child.expires_at = Some(at(200));
+    let mut grandchild = record(3);
+    grandchild.parent = Some(id(2));
+    grandchild.expires_at = Some(at(400));
+    for record in [&record(1), &child, &grandchild] {
+        store.insert(record).await.unwrap();
+    }
+    assert_eq!(store.sweep(at(300), &retention()).await.unwrap(), 0);
+    assert!(store.find(&id(2)).await.unwrap().is_some());
+    // So it still ends with the first.
+    assert!(store.revoke(&id(1), &user("alice"), at(310)).await.unwrap());
+    assert!(store.find(&id(3)).await.unwrap().unwrap().revoked.is_some());
+
+    // Where nothing is revoked, they go together.
+    let mut parent = record(11);
+    parent.expires_at = Some(at(200));
+    let mut child = record(12);
+    child.parent = Some(id(11));
+    child.expires_at = Some(at(200));
+    store.insert(&parent).await.unwrap();
+    store.insert(&child).await.unwrap();
+    store.sweep(at(320), &retention()).await.unwrap();
+    assert!(store.find(&id(11)).await.unwrap().is_none());
+    assert!(store.find(&id(12)).await.unwrap().is_none());
+}

@@ -34,6 +34,8 @@ CREATE TABLE tokens (
     -- would make each noted use a new entry in every index.
     last_used_span    BIGINT GENERATED ALWAYS AS (last_used_at >> 22) STORED,
     CHECK (valid_until <= expires_at),
+    -- Two of them are in the key of the tables of counts.
+    CHECK (octet_length(actor) <= 1000 AND octet_length(owner) <= 1000),
     CHECK ((revoked_at IS NULL) = (revoked_by IS NULL)),
     CHECK (last_used_at IS NOT NULL OR (last_used_address IS NULL AND last_used_agent IS NULL))
 ) WITH (fillfactor = 90);
@@ -117,7 +119,8 @@ CREATE TABLE token_deltas (
     tokens BIGINT NOT NULL
 );
 
-CREATE FUNCTION tokens_counted_in() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION tokens_counted_in() RETURNS trigger LANGUAGE plpgsql
+    SET search_path FROM CURRENT AS $$
 BEGIN
     INSERT INTO token_deltas (owner, actor, span, tokens)
         SELECT owner, actor, coalesce(valid_until, expires_at) >> 22 AS span, count(*)
@@ -126,7 +129,8 @@ BEGIN
     RETURN NULL;
 END $$;
 
-CREATE FUNCTION tokens_counted_out() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION tokens_counted_out() RETURNS trigger LANGUAGE plpgsql
+    SET search_path FROM CURRENT AS $$
 BEGIN
     INSERT INTO token_deltas (owner, actor, span, tokens)
         SELECT owner, actor, coalesce(valid_until, expires_at) >> 22 AS span, -count(*)
@@ -135,7 +139,8 @@ BEGIN
     RETURN NULL;
 END $$;
 
-CREATE FUNCTION tokens_counted_anew() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION tokens_counted_anew() RETURNS trigger LANGUAGE plpgsql
+    SET search_path FROM CURRENT AS $$
 BEGIN
     INSERT INTO token_deltas (owner, actor, span, tokens)
         SELECT owner, actor, span, sum(tokens) FROM (

@@ -33,7 +33,7 @@ impl PostgresStore {
 
     /// Moves all of them.
     pub(in super::super) async fn fold_all(&self) -> Result<(), StoreError> {
-        while self.fold().await? {}
+        while self.limited(self.fold()).await? {}
         Ok(())
     }
 }
