@@ -30,7 +30,7 @@ impl KeyStore for PostgresStore {
         by: &'a Urn,
         at: Timestamp,
     ) -> BoxFuture<'a, Result<KeyChange, StoreError>> {
-        Box::pin(retrying(move || async move {
+        self.limited(retrying(move || async move {
             let mut write = self.write().await?;
             write.lock_keys().await?;
             let added = sqlx::query(ADD)
@@ -52,7 +52,7 @@ impl KeyStore for PostgresStore {
         by: &'a Urn,
         at: Timestamp,
     ) -> BoxFuture<'a, Result<KeyChange, StoreError>> {
-        Box::pin(retrying(move || async move {
+        self.limited(retrying(move || async move {
             let mut write = self.write().await?;
             write.lock_keys().await?;
             match state(write.connection(), id).await? {
@@ -86,7 +86,7 @@ impl KeyStore for PostgresStore {
         by: &'a Urn,
         at: Timestamp,
     ) -> BoxFuture<'a, Result<KeyChange, StoreError>> {
-        Box::pin(retrying(move || async move {
+        self.limited(retrying(move || async move {
             let mut write = self.write().await?;
             write.lock_keys().await?;
             match state(write.connection(), id).await? {
@@ -118,7 +118,7 @@ impl KeyStore for PostgresStore {
         id: Option<KeyId>,
         now: Timestamp,
     ) -> BoxFuture<'a, Result<u64, StoreError>> {
-        Box::pin(async move {
+        self.limited(async move {
             let mut connection = self.connection().await?;
             let limit = i64::try_from(MAX_COUNTED_TOKENS).unwrap_or(i64::MAX);
             let counting = match id {

@@ -438,8 +438,8 @@ async fn a_server_that_is_frozen_is_an_outage_and_no_hang() {
     server.stop();
     let begun = Instant::now();
     let (found, revoked, inserted, listed) = tokio::join!(
-        store.find(&id(1)),
-        store.revoke(&id(1), &user("bob"), at(200)),
+        async { store.find(&id(1)).await },
+        async { store.revoke(&id(1), &user("bob"), at(200)).await },
         async { store.insert(&record(2)).await },
         async { store.list(&TokenQuery::default()).await },
     );
