@@ -201,8 +201,7 @@ impl History {
     /// Whether it was so at some time from `from` to now. Good before the first entry.
     fn was(&self, is_good: bool, from: Instant) -> bool {
         let states = self.0.lock().unwrap();
-        let last_before =
-            states.iter().rev().find(|(at, _)| *at < from).map_or(true, |(_, is)| *is);
+        let last_before = states.iter().rev().find(|(at, _)| *at < from).is_none_or(|(_, is)| *is);
         last_before == is_good || states.iter().any(|(at, is)| *at >= from && *is == is_good)
     }
 }
