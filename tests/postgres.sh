@@ -13,7 +13,7 @@
 #   start      start the server again, on the same data, after `kill`
 #
 # Without --durable it does not wait for the disk (`fsync`), which a crash of the machine alone would
-# show. NAME=VALUE are settings of the server.
+# show: what was committed outlives `kill` all the same. NAME=VALUE are settings of the server.
 set -uo pipefail
 
 fail() {
@@ -36,7 +36,7 @@ for argument in "$@"; do
         *) fail "unknown argument $argument" ;;
     esac
 done
-[ "$durable" = yes ] || settings+=(-c fsync=off -c synchronous_commit=off -c full_page_writes=off)
+[ "$durable" = yes ] || settings+=(-c fsync=off -c full_page_writes=off)
 
 # Short, since the path of a socket has a hundred characters at most.
 folder=$(mktemp -d "${TMPDIR:-/tmp}/tower-pat-pg.XXXXXX") || exit 1

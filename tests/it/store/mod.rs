@@ -14,6 +14,8 @@ mod policies;
 #[cfg(feature = "postgres")]
 mod postgres_feed;
 #[cfg(feature = "postgres")]
+mod postgres_history;
+#[cfg(feature = "postgres")]
 mod postgres_plans;
 #[cfg(feature = "postgres")]
 mod postgres_server;
