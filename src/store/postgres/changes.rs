@@ -127,20 +127,30 @@ impl Reader {
             .fetch_all(&mut self.connection)
             .await
             .map_err(unavailable)?;
-        let first = rows
-            .first()
-            .ok_or(StoreError::Corrupt { what: "feed_state.trimmed_through", source: None })?;
+        let [session, rows @ ..] = &*rows else { return Err(NO_STATE) };
+        let Some(first) = rows.first() else { return Err(NO_STATE) };
         if column(first, "in_recovery", "feed_state")? {
             return Err(StoreError::unavailable(
                 "the server is in recovery: a standby, and not the primary",
             ));
         }
-        let source =
-            Source { connection: self.number, started: column(first, "started", "feed_state")? };
+        let Some(session_start) = column(session, "session_start", "pg_stat_get_activity()")?
+        else {
+            return Err(StoreError::unavailable(
+                "the session has another authorization than its login, and may not see when it began",
+            ));
+        };
+        let source = Source {
+            connection: self.number,
+            started: column(first, "started", "feed_state")?,
+            files: column(first, "files", "feed_state")?,
+        };
+        let read_at = column(first, "read_at", "feed_state")?;
         let text: &str = column(first, "snapshot", "feed_state")?;
-        let now: Snapshot =
+        let snapshot: Snapshot =
             text.parse().map_err(|error| StoreError::corrupt("pg_current_snapshot()", error))?;
-        let next = Position::cursor(source, text);
+        let next = Position::cursor(&source, read_at, text);
+        let now = Position { source, read_at, snapshot };
         let Some(cursor) = cursor else {
             return Ok(ChangeBatch { changes: Vec::new(), next, gap: false });
         };
@@ -149,7 +159,7 @@ impl Reader {
             .parse()
             .map_err(|error| StoreError::corrupt("feed_state.trimmed_through", error))?;
         let mut changes = Vec::new();
-        for row in &rows {
+        for row in rows {
             changes.extend(change(row)?);
         }
         let is_too_much = changes.len() > MAX_UNREAD;
@@ -157,10 +167,9 @@ impl Reader {
             changes.clear();
         }
         let is_whole = since.is_some_and(|since| {
-            since.source == source
-                && since.snapshot.end <= now.end
+            now.continues(&since, session_start)
                 // One from behind the end is from another history, of which a copy was restored here.
-                && (trimmed >= now.end || since.snapshot.saw(trimmed))
+                && (trimmed >= now.snapshot.end || since.snapshot.saw(trimmed))
         });
         tracing::trace!(cursor = cursor.as_str(), changes = changes.len(), "read the feed");
         Ok(ChangeBatch { changes, next, gap: is_too_much || !is_whole })
@@ -235,6 +244,9 @@ impl PostgresStore {
 ///
 /// It is sorted here and limited there, each part by the index: the rows of those that came after the
 /// snapshot, and of those that were running.
+///
+/// When the session began only its login sees, which may have taken another role that the tables are
+/// for.
 fn statements(since: Option<&Snapshot>) -> String {
     let unread = since.map_or_else(
         || "SELECT id, kind, subject FROM changes WHERE false".to_owned(),
@@ -254,13 +266,20 @@ fn statements(since: Option<&Snapshot>) -> String {
     format!(
         "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY;
          SET LOCAL statement_timeout = {limit};
+         SAVEPOINT role; SET LOCAL ROLE NONE;
+         SELECT (extract(epoch FROM backend_start) * 1000000)::bigint AS session_start
+         FROM pg_stat_get_activity(pg_backend_pid());
+         ROLLBACK TO role;
          WITH unread AS ({unread})
          SELECT pg_current_snapshot()::text AS snapshot, pg_is_in_recovery() AS in_recovery,
              (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS started,
+             (extract(epoch FROM transaction_timestamp()) * 1000000)::bigint AS read_at,
+             concat_ws(',', {files}) AS files,
              (SELECT trimmed_through::text FROM feed_state) AS trimmed_through, id, kind, subject
          FROM (SELECT) AS state LEFT JOIN unread ON true ORDER BY id;
          COMMIT",
-        limit = READ_TIMEOUT.as_millis()
+        limit = READ_TIMEOUT.as_millis(),
+        files = TABLES.map(|table| format!("pg_relation_filenode('{table}')")).join(", "),
     )
 }
 
@@ -278,6 +297,22 @@ where
 {
     row.try_get(name).map_err(|error| StoreError::corrupt(what, error))
 }
+
+/// An answer without what is in every one.
+const NO_STATE: StoreError =
+    StoreError::Corrupt { what: "feed_state.trimmed_through", source: None };
+
+/// The tables of what readers of the feed remember, and of the feed.
+const TABLES: [&str; 8] = [
+    "tokens",
+    "revocation_rules",
+    "users",
+    "memberships",
+    "roles",
+    "policies",
+    "changes",
+    "feed_state",
+];
 
 /// Changes that are read at once at most. Where there are more, starting anew is quicker, also for a
 /// reader whose patience would end before all of it is read.

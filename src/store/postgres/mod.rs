@@ -53,14 +53,17 @@ pub use self::open::PostgresStoreBuilder;
 ///   revocations. Nodes notice that as a gap and judge anew what they remember, by what the new
 ///   primary has. With `synchronous_standby_names` nothing that was answered is lost.
 /// * Restoring a backup brings back what was valid then, also tokens revoked since. Nodes that go on
-///   meanwhile notice a gap.
+///   meanwhile notice a gap where the server was started anew, or where tables were emptied by
+///   `TRUNCATE` or made anew; so they do after `VACUUM FULL`. Where rows were put back by hand, start
+///   the nodes again.
 /// * Statements of requests end after 5 seconds, and so do transactions that do nothing; a free
 ///   connection is waited for 3 seconds. Each is [`StoreError::Unavailable`]. All can be
 ///   [chosen](PostgresStoreBuilder).
 /// * Behind a pooler that gives connections by transaction, that must know prepared statements
 ///   (PgBouncer 1.21), or the URL must say `statement-cache-capacity=0`. The time limits are settings
 ///   of the session, which such a pooler may pass on to others; it may also drop notifications, which
-///   costs nothing but the time to the next look at the feed.
+///   costs nothing but the time to the next look at the feed. A connection that it opens anew for the
+///   feed is a gap, by which a crash of the server is noticed.
 /// * A call that got no answer in a second more than both limits together is given up on this side,
 ///   which ends it also where the server is frozen or cut off, or waits for a standby that is gone. A
 ///   write whose commit was given up may still have happened.

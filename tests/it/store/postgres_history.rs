@@ -1,7 +1,10 @@
 //! What a feed on PostgreSQL must notice though its connection stays: a server that crashed behind a
 //! pooler, and tables that were replaced. And what it must not take for that.
 
-use std::time::{Duration, Instant};
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::time::sleep;
@@ -23,6 +26,21 @@ async fn run(connection: &mut PgConnection, sql: &str) {
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await.unwrap();
 }
 
+/// `cursor` as if it had been read by the connection of `other`, as behind a pooler, where one
+/// connection on this side is another one at the server each time.
+fn by_connection_of(other: &FeedCursor, cursor: &FeedCursor) -> FeedCursor {
+    let (number, _) = other.as_str().split_once('/').unwrap();
+    let (_, rest) = cursor.as_str().split_once('/').unwrap();
+    FeedCursor::new(format!("{number}/{rest}"))
+}
+
+/// Uses up numbers of transactions, of which nothing is written to the disk.
+async fn use_numbers(connection: &mut PgConnection, count: u32) {
+    for _ in 0..count {
+        run(connection, "BEGIN; SELECT pg_current_xact_id(); ROLLBACK").await;
+    }
+}
+
 /// Reads on with a new connection, once there is one.
 async fn read_anew(store: &PostgresStore, cursor: &FeedCursor) -> ChangeBatch {
     let begun = Instant::now();
@@ -33,6 +51,120 @@ async fn read_anew(store: &PostgresStore, cursor: &FeedCursor) -> ChangeBatch {
         }
         sleep(Duration::from_millis(20)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_behind_a_pooler_is_a_gap() {
+    let server = Server::start(&["wal_writer_delay=10s"]);
+    let database = Database::on(&server).await;
+    let store = connect(&database).await;
+    store.create_user(&user("alice")).await.unwrap();
+    let mut writer = database.connection().await;
+    use_numbers(&mut writer, 40).await;
+    let before = store.head().await.unwrap();
+
+    // One process alone: the server ends the others and recovers, and itself goes on.
+    let id: i32 =
+        sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut writer).await.unwrap();
+    let killed = Command::new("kill").args(["-9", &id.to_string()]).status().unwrap();
+    assert!(killed.success());
+    let begun = Instant::now();
+    while writer.ping().await.is_ok() {
+        assert!(begun.elapsed() < SOON);
+    }
+    let after = read_anew(&store, &before).await;
+    assert!(after.gap);
+    let mut writer = database.connection().await;
+    use_numbers(&mut writer, 10).await;
+    connect(&database).await.create_user(&user("bob")).await.unwrap();
+    use_numbers(&mut writer, 60).await;
+
+    // By what there is to see of the server, this user was made before the cursor was read.
+    let batch = store.since(&by_connection_of(&after.next, &before)).await.unwrap();
+    assert!(batch.gap, "{batch:?}");
+    let mut cursor = after.next;
+    assert_eq!(read(&store, &mut cursor).await, [Change::Actor(user("bob"))]);
+    assert_eq!(read(&store, &mut cursor).await, []);
+}
+
+#[tokio::test]
+async fn what_a_pooler_had_open_already_is_no_gap_and_what_it_opens_is() {
+    let database = Database::new().await;
+    let (one, other) = (connect(&database).await, connect(&database).await);
+    let others = other.head().await.unwrap();
+    let cursor = one.head().await.unwrap();
+    one.create_user(&user("alice")).await.unwrap();
+    let mut cursor = by_connection_of(&others, &cursor);
+    assert_eq!(read(&other, &mut cursor).await, [Change::Actor(user("alice"))]);
+
+    let new = connect(&database).await;
+    let news = new.head().await.unwrap();
+    assert!(new.since(&by_connection_of(&news, &cursor)).await.unwrap().gap);
+}
+
+#[tokio::test]
+async fn a_session_that_takes_another_role_reads_the_feed() {
+    // The role is of the whole server.
+    let server = Server::start(&[]);
+    let database = Database::on(&server).await;
+    connect(&database).await.close().await;
+    let name = database.name();
+    let sql = format!(
+        "CREATE ROLE plain; GRANT ALL ON ALL TABLES IN SCHEMA public TO plain;
+         CREATE ROLE login LOGIN; GRANT plain TO login;
+         ALTER ROLE login IN DATABASE {name} SET role = plain"
+    );
+    database.execute(&sql).await.unwrap();
+    let url = database.url().replace("tower_pat@", "login@");
+    let store = PostgresStore::connect(&url).await.unwrap();
+    let mut cursor = store.head().await.unwrap();
+    store.create_user(&user("alice")).await.unwrap();
+    assert_eq!(read(&store, &mut cursor).await, [Change::Actor(user("alice"))]);
+    assert_eq!(read(&store, &mut cursor).await, []);
+}
+
+#[tokio::test]
+async fn a_restore_into_the_database_is_a_gap_and_keeping_it_in_order_is_none() {
+    let database = Database::new().await;
+    let store = connect(&database).await;
+    let mut cursor = store.head().await.unwrap();
+    let mut backup = database.connection().await;
+    store.create_user(&user("alice")).await.unwrap();
+    run(&mut backup, "CREATE TEMPORARY TABLE kept AS SELECT * FROM changes").await;
+    store.create_user(&user("bob")).await.unwrap();
+    assert_eq!(read(&store, &mut cursor).await.len(), 2);
+
+    // As autovacuum does it, and others.
+    for order in [
+        "VACUUM tokens, users, policies, changes",
+        "VACUUM (FREEZE, ANALYZE)",
+        "ANALYZE",
+        "REINDEX TABLE users",
+        "CHECKPOINT",
+    ] {
+        run(&mut backup, order).await;
+        assert_eq!(read(&store, &mut cursor).await, [], "{order}");
+    }
+    store.sweep(at(100), &Retention::default()).await.unwrap();
+    assert_eq!(read(&store, &mut cursor).await, []);
+
+    for restore in [
+        // The changes of then, with their numbers.
+        "BEGIN; TRUNCATE changes; INSERT INTO changes (id, xid, kind, subject)
+             OVERRIDING SYSTEM VALUE SELECT id, xid, kind, subject FROM kept; COMMIT",
+        "TRUNCATE policies",
+        "TRUNCATE users CASCADE",
+        "BEGIN; CREATE TABLE other (LIKE roles INCLUDING ALL); DROP TABLE roles;
+             ALTER TABLE other RENAME TO roles; COMMIT",
+    ] {
+        run(&mut backup, restore).await;
+        let batch = store.since(&cursor).await.unwrap();
+        assert!(batch.gap, "{restore}");
+        cursor = batch.next;
+        assert_eq!(read(&store, &mut cursor).await, [], "{restore}");
+    }
+    store.create_user(&user("carol")).await.unwrap();
+    assert_eq!(read(&store, &mut cursor).await, [Change::Actor(user("carol"))]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
