@@ -26,6 +26,14 @@ use crate::{
     store::{check, holder::is_group},
 };
 
+// By name: what was prepared with all columns fails once when a newer node has added one.
+macro_rules! user_columns {
+    () => {
+        "urn, kind, removed, suspended, display_name, title, email, first_name, last_name,
+         created_at, created_by, updated_at"
+    };
+}
+
 impl Directory for PostgresStore {
     fn profile<'a>(
         &'a self,
@@ -68,11 +76,12 @@ impl DirectoryStore for PostgresStore {
     fn user<'a>(&'a self, urn: &'a Urn) -> BoxFuture<'a, Result<Option<User>, StoreError>> {
         self.limited(async move {
             let mut connection = self.connection().await?;
-            let found = sqlx::query("SELECT * FROM users WHERE urn = $1")
-                .bind(stored(urn.as_str()))
-                .fetch_optional(&mut *connection)
-                .await
-                .map_err(unavailable)?;
+            let found =
+                sqlx::query(concat!("SELECT ", user_columns!(), " FROM users WHERE urn = $1"))
+                    .bind(stored(urn.as_str()))
+                    .fetch_optional(&mut *connection)
+                    .await
+                    .map_err(unavailable)?;
             connection.release();
             found.as_ref().map(row::user).transpose()
         })
@@ -472,7 +481,7 @@ const PROFILES: &str = "SELECT * FROM (
 // Users are `urn:li:corpuser:` and a key, which begins at the 17th character. By the collation of the
 // columns, `lower` is about ASCII alone.
 macro_rules! from_users {
-    ($what:literal) => {
+    ($what:expr) => {
         concat!(
             "SELECT ",
             $what,
@@ -486,4 +495,4 @@ macro_rules! from_users {
 }
 
 const COUNT_USERS: &str = from_users!("count(*)");
-const LIST_USERS: &str = concat!(from_users!("*"), " ORDER BY urn LIMIT $3 OFFSET $4");
+const LIST_USERS: &str = concat!(from_users!(user_columns!()), " ORDER BY urn LIMIT $3 OFFSET $4");

@@ -220,3 +220,18 @@ async fn what_was_answered_outlives_the_server() {
         assert!(store.user(&user(&number.to_string())).await.unwrap().is_some(), "{number}");
     }
 }
+
+#[tokio::test]
+async fn a_column_more_is_no_failure() {
+    let database = Database::new().await;
+    let store = PostgresStore::builder(database.url()).max_connections(1).connect().await.unwrap();
+    let query = tower_pat::actor::UserQuery::default();
+    store.create_user(&user("alice")).await.unwrap();
+    for column in ["nickname", "pronouns"] {
+        assert!(store.user(&user("alice")).await.unwrap().is_some());
+        assert_eq!(store.list_users(&query).await.unwrap().total, 1);
+        database.execute(&format!("ALTER TABLE users ADD COLUMN {column} TEXT")).await.unwrap();
+    }
+    assert!(store.user(&user("alice")).await.unwrap().is_some());
+    assert_eq!(store.list_users(&query).await.unwrap().users.len(), 1);
+}
