@@ -148,6 +148,7 @@ impl DirectoryStore for PostgresStore {
     fn delete_user<'a>(&'a self, urn: &'a Urn) -> BoxFuture<'a, Result<bool, StoreError>> {
         self.limited(retrying(move || async move {
             let mut write = self.write().await?;
+            write.lock_password(urn).await?;
             // Its memberships go with it.
             let deleted = sqlx::query("DELETE FROM users WHERE urn = $1")
                 .bind(stored(urn.as_str()))

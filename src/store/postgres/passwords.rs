@@ -22,21 +22,23 @@ impl PasswordStore for PostgresStore {
         user: &'a Urn,
     ) -> BoxFuture<'a, Result<Option<PasswordHash>, StoreError>> {
         self.limited(retrying(move || async move {
-            let mut write = self.write().await?;
+            let mut connection = self.connection().await?;
             // Waits for who is changing it: that one may have ended the sessions already, without one
-            // that was made since. What is read behind this is read as of now.
-            sqlx::query("SELECT FROM users WHERE urn = $1 FOR KEY SHARE")
+            // that was made since. What is read behind this is read as of now. It writes nothing, as
+            // a lock of the row would: anybody may try passwords.
+            sqlx::query("SELECT pg_advisory_xact_lock_shared($1, hashtext($2))")
+                .bind(LOCKS)
                 .bind(stored(user.as_str()))
-                .execute(write.connection())
+                .execute(&mut *connection)
                 .await
                 .map_err(unavailable)?;
             let found: Option<String> =
                 sqlx::query_scalar("SELECT hash FROM passwords WHERE user_urn = $1")
                     .bind(stored(user.as_str()))
-                    .fetch_optional(write.connection())
+                    .fetch_optional(&mut *connection)
                     .await
                     .map_err(unavailable)?;
-            write.roll_back().await?;
+            connection.release();
             found.map(|hash| Ok(text::read(&hash, "passwords.hash")?.into())).transpose()
         }))
     }
@@ -50,6 +52,7 @@ impl PasswordStore for PostgresStore {
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         self.limited(retrying(move || async move {
             let mut write = self.write().await?;
+            write.lock_password(user).await?;
             let kind: Option<String> =
                 sqlx::query_scalar("SELECT kind FROM users WHERE urn = $1 FOR UPDATE")
                     .bind(stored(user.as_str()))
@@ -82,7 +85,19 @@ impl PasswordStore for PostgresStore {
 }
 
 impl Write<'_> {
-    /// Ends every session of the user, whose row is locked: see [`PasswordStore::password_hash`].
+    /// Makes who asks for the user's password wait until this transaction ends. It comes before the
+    /// lock of the user's row.
+    pub(super) async fn lock_password(&mut self, user: &Urn) -> Result<(), StoreError> {
+        sqlx::query("SELECT pg_advisory_xact_lock($1, hashtext($2))")
+            .bind(LOCKS)
+            .bind(stored(user.as_str()))
+            .execute(self.connection())
+            .await
+            .map_err(unavailable)?;
+        Ok(())
+    }
+
+    /// Ends every session of the user, whose password is locked: see [`PasswordStore::password_hash`].
     pub(super) async fn end_sessions(
         &mut self,
         user: &Urn,
@@ -114,3 +129,6 @@ const END_SESSIONS: &str = "WITH ended AS (
      )
      UPDATE tokens SET revoked_at = $1, revoked_by = $2 FROM ended
      WHERE tokens.id = ended.id RETURNING tokens.id";
+
+/// Any number that nobody else locks with a second one.
+const LOCKS: i32 = 1_940_275;

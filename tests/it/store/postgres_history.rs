@@ -9,7 +9,7 @@ use std::{
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::time::sleep;
 use tower_pat::{
-    actor::DirectoryStore,
+    actor::{DirectoryStore, PasswordHash, PasswordStore},
     feed::{Change, ChangeBatch, ChangeFeed, FeedCursor},
     store::PostgresStore,
     token_service::{Retention, TokenStore},
@@ -234,4 +234,55 @@ async fn a_column_more_is_no_failure() {
     }
     assert!(store.user(&user("alice")).await.unwrap().is_some());
     assert_eq!(store.list_users(&query).await.unwrap().users.len(), 1);
+}
+
+#[tokio::test]
+async fn asking_for_a_password_writes_nothing_and_waits_for_who_changes_it() {
+    let database = Database::new().await;
+    let store = connect(&database).await;
+    let alice = user("alice");
+    store.create_user(&alice).await.unwrap();
+    let (old, new) = (PasswordHash::from("$old".to_owned()), PasswordHash::from("$new".to_owned()));
+    store.set_password_hash(&alice, Some(&old), &alice, at(100)).await.unwrap();
+    let marked = "SELECT xmax::text FROM users";
+    let mut watching = database.connection().await;
+    let before: String = sqlx::query_scalar(marked).fetch_one(&mut watching).await.unwrap();
+    assert_eq!(store.password_hash(&alice).await.unwrap(), Some(old));
+    let after: String = sqlx::query_scalar(marked).fetch_one(&mut watching).await.unwrap();
+    assert_eq!(before, after);
+
+    // Stops the change at its announcement, behind everything that it locks and changes.
+    run(
+        &mut watching,
+        "INSERT INTO tokens (id, name, actor, owner, created_at, token_type)
+         VALUES (decode(repeat('00', 32), 'hex'), '', 'urn:li:corpuser:alice',
+             'urn:li:corpuser:alice', 0, 'SESSION')",
+    )
+    .await;
+    run(&mut watching, "BEGIN; LOCK TABLE changes").await;
+    let (changing, asking) = (store.clone(), store.clone());
+    let (hash, by) = (new.clone(), alice.clone());
+    let changing =
+        tokio::spawn(
+            async move { changing.set_password_hash(&by, Some(&hash), &by, at(200)).await },
+        );
+    let waiting = async |count: i64| {
+        let begun = Instant::now();
+        let sql = "SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        // What an open transaction reads of it does not change.
+        let mut seeing = database.connection().await;
+        while sqlx::query_scalar::<_, i64>(sql).fetch_one(&mut seeing).await.unwrap() < count {
+            assert!(begun.elapsed() < SOON);
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    waiting(1).await;
+    let asked = alice.clone();
+    let asking = tokio::spawn(async move { asking.password_hash(&asked).await });
+    waiting(2).await;
+    assert!(!asking.is_finished());
+    run(&mut watching, "COMMIT").await;
+    assert!(changing.await.unwrap().unwrap());
+    assert_eq!(asking.await.unwrap().unwrap(), Some(new));
 }
