@@ -64,6 +64,9 @@ pub use self::open::PostgresStoreBuilder;
 ///   of the session, which such a pooler may pass on to others; it may also drop notifications, which
 ///   costs nothing but the time to the next look at the feed. A connection that it opens anew for the
 ///   feed is a gap, by which a crash of the server is noticed.
+/// * A pooler must lead to the primary alone. Whether a server is in recovery is asked once for a
+///   connection of this side, and each time only for the feed: behind one that also leads to
+///   standbys, a token may be judged by a standby that lacks its revocation.
 /// * A call that got no answer in a second more than both limits together is given up on this side,
 ///   which ends it also where the server is frozen or cut off, or waits for a standby that is gone. A
 ///   write whose commit was given up may still have happened.
