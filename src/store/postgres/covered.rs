@@ -4,12 +4,13 @@
 //! token that a rule covers, to leave it out, so a sweep marks them: in small transactions, between
 //! which other writers get their turn, and without announcing it.
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Postgres, QueryBuilder};
 
 use super::{
     PostgresStore,
     connection::{LEISURE, end_read},
     error::unavailable,
+    list::BEGIN_BY_INDEX,
     revoke::{BATCH, ids, is_covered, revocation},
     row,
     text::stored,
@@ -22,7 +23,7 @@ use crate::{
 impl PostgresStore {
     /// Marks what a rule covers as revoked by the rule that reaches furthest.
     pub(super) async fn mark_covered(&self) -> Result<(), StoreError> {
-        for rule in self.limited(self.all_rules()).await? {
+        for rule in self.rules_that_cover().await? {
             let revocation = Revocation { at: rule.issued_before, by: rule.by.clone() };
             loop {
                 let covered = self.covered(&rule).await?;
@@ -33,6 +34,17 @@ impl PostgresStore {
             }
         }
         self.mark_covered_sessions().await
+    }
+
+    /// As the function of this name.
+    pub(super) async fn rules_that_cover(&self) -> Result<Vec<RevocationRule>, StoreError> {
+        let looking = async {
+            let mut lease = self.begin_with(BEGIN_BY_INDEX).await?;
+            let rules = rules_that_cover(&mut lease).await?;
+            end_read(lease).await?;
+            Ok(rules)
+        };
+        self.limited(looking).await
     }
 
     /// Some of the tokens that the rule covers and that are no sessions.
@@ -68,6 +80,21 @@ impl PostgresStore {
     }
 }
 
+/// The rules that cover any token that is no session and is not marked, the one that reaches furthest
+/// first. Most rules cover nothing, and there may be thousands. In a transaction of
+/// [`BEGIN_BY_INDEX`].
+pub(super) async fn rules_that_cover(
+    connection: &mut PgConnection,
+) -> Result<Vec<RevocationRule>, StoreError> {
+    let mut sql = QueryBuilder::<Postgres>::new("");
+    for (number, scope) in Scope::ALL.into_iter().enumerate() {
+        sql.push(if number == 0 { "" } else { " UNION ALL " }).push(scope.rules_that_cover());
+    }
+    sql.push(" ORDER BY issued_before DESC, scope, subject");
+    let found = sql.build().persistent(false).fetch_all(connection).await.map_err(unavailable)?;
+    found.iter().map(row::rule).collect()
+}
+
 /// Some of the sessions that rules cover, by what they are revoked by.
 async fn covered_sessions(
     connection: &mut PgConnection,
@@ -91,6 +118,84 @@ async fn covered_sessions(
 fn batch() -> i64 {
     i64::try_from(BATCH).unwrap_or(i64::MAX)
 }
+
+// Looks at one token for each rule: the oldest of its subject, if it has any, and else the next one.
+// `=` would leave the order to each index on the age, and the choice to what the server knows of the
+// values; in this order there is but one.
+macro_rules! rules_that_cover {
+    ($scope:literal, $column:literal) => {
+        concat!(
+            "SELECT rule.scope, rule.subject, rule.issued_before, rule.made_by
+                 FROM revocation_rules AS rule CROSS JOIN LATERAL (
+                     SELECT ",
+            $column,
+            " AS subject, created_at FROM tokens
+                         WHERE revoked_at IS NULL AND token_type IS DISTINCT FROM 'SESSION'
+                             AND ",
+            $column,
+            " >= rule.subject ORDER BY ",
+            $column,
+            ", created_at LIMIT 1
+                 ) AS oldest
+                 WHERE rule.scope = '",
+            $scope,
+            "' AND oldest.subject = rule.subject AND oldest.created_at < rule.issued_before"
+        )
+    };
+}
+
+/// What a rule can be about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    Owner,
+    Actor,
+    Key,
+    All,
+}
+
+impl Scope {
+    pub(super) const ALL: [Self; 4] = [Self::Owner, Self::Actor, Self::Key, Self::All];
+
+    /// As the rules have it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Actor => "actor",
+            Self::Key => "key",
+            Self::All => "all",
+        }
+    }
+
+    /// Which column of a token has the subject of the rule.
+    pub(super) fn column(self) -> Option<&'static str> {
+        match self {
+            Self::Owner => Some("owner"),
+            Self::Actor => Some("actor"),
+            Self::Key => Some("key_id"),
+            Self::All => None,
+        }
+    }
+
+    /// Finds the rules of the scope that cover any token that is no session and is not marked.
+    /// Conditions on `rule` may follow.
+    pub(super) fn rules_that_cover(self) -> &'static str {
+        match self {
+            Self::Owner => rules_that_cover!("owner", "owner"),
+            Self::Actor => rules_that_cover!("actor", "actor"),
+            Self::Key => rules_that_cover!("key", "key_id"),
+            Self::All => RULES_THAT_COVER_ALL,
+        }
+    }
+}
+
+const RULES_THAT_COVER_ALL: &str =
+    "SELECT rule.scope, rule.subject, rule.issued_before, rule.made_by
+    FROM revocation_rules AS rule CROSS JOIN LATERAL (
+        SELECT created_at FROM tokens
+            WHERE revoked_at IS NULL AND token_type IS DISTINCT FROM 'SESSION'
+            ORDER BY created_at LIMIT 1
+    ) AS oldest
+    WHERE rule.scope = 'all' AND rule.subject = '' AND oldest.created_at < rule.issued_before";
 
 macro_rules! covered {
     ($scope:literal) => {

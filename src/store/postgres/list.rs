@@ -10,7 +10,8 @@
 //! 3. How many there are is kept for each owner, actor, and pair of them, and so is in which span of
 //!    time they are over. Only within a span are they counted one by one.
 //! 4. What a rule covers is neither in the pages nor in the total. Usually it is nothing, which is
-//!    found by one look-up for each rule; else it is looked at token by token.
+//!    found by one look-up for each rule, of the oldest token that it is about; else it is looked at
+//!    token by token.
 //!
 //! Only a query with other conditions is counted one by one.
 
@@ -19,7 +20,7 @@ mod total;
 
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 
-use self::total::{count, count_covered, deltas, kept, number, push_uncovered};
+use self::total::{Covered, count, deltas, kept, number, push_uncovered};
 use super::{
     PostgresStore,
     connection::end_read,
@@ -50,8 +51,7 @@ impl PostgresStore {
         if selection.ends.is_empty() {
             return Ok((TokenPage { tokens: Vec::new(), total: 0 }, false));
         }
-        let mut lease =
-            self.begin_with(if selection.rest.is_empty() { BEGIN_BY_INDEX } else { BEGIN }).await?;
+        let mut lease = self.begin_with(BEGIN_BY_INDEX).await?;
         let page = list(&mut lease, query, &selection).await?;
         let waiting = number(&mut lease, deltas()).await?;
         end_read(lease).await?;
@@ -64,17 +64,20 @@ async fn list(
     query: &TokenQuery,
     selection: &Selection<'_>,
 ) -> Result<TokenPage, StoreError> {
-    let covered = number(connection, count_covered(selection)).await?;
+    let covered = Covered::of(connection, selection).await?;
     let total = if selection.rest.is_empty() {
-        number(connection, kept(selection.whose, selection.ends)).await?.saturating_sub(covered)
+        number(connection, kept(selection.whose, selection.ends))
+            .await?
+            .saturating_sub(covered.count())
     } else {
-        number(connection, count(selection, covered > 0)).await?
+        sqlx::raw_sql(ANY_WAY).execute(&mut *connection).await.map_err(unavailable)?;
+        number(connection, count(selection, &covered)).await?
     };
     if u64::from(query.start) >= total || query.count == 0 {
         // Skipping all there is would find nothing.
         return Ok(TokenPage { tokens: Vec::new(), total });
     }
-    let mut page = page(query, selection, covered > 0);
+    let mut page = page(query, selection, &covered);
     let rows = page.build().persistent(false).fetch_all(connection).await.map_err(unavailable)?;
     let mut tokens = rows.iter().map(row::token).collect::<Result<Vec<_>, _>>()?;
     tokens.sort_by(|a, b| compare(query, a, b));
@@ -82,7 +85,11 @@ async fn list(
 }
 
 /// The tokens of a page, in no order.
-fn page(query: &TokenQuery, selection: &Selection<'_>, with_rules: bool) -> QueryBuilder<Postgres> {
+fn page(
+    query: &TokenQuery,
+    selection: &Selection<'_>,
+    covered: &Covered,
+) -> QueryBuilder<Postgres> {
     let mut sql = QueryBuilder::new(concat!(
         "SELECT ",
         columns!(),
@@ -107,7 +114,7 @@ fn page(query: &TokenQuery, selection: &Selection<'_>, with_rules: bool) -> Quer
                 Uses::None => " AND last_used_span IS NULL",
             });
             push_ends(&mut sql, "ends_at", selection.ends);
-            push_rest(&mut sql, selection, with_rules);
+            push_rest(&mut sql, selection, covered);
             if is_merged {
                 // With it, the server merges them.
                 push_order(&mut sql, query, *uses);
@@ -220,24 +227,25 @@ fn push_end(sql: &mut QueryBuilder<Postgres>, end: End) {
 }
 
 /// What else must hold.
-fn push_rest(sql: &mut QueryBuilder<Postgres>, selection: &Selection<'_>, with_rules: bool) {
-    if with_rules {
-        push_uncovered(sql);
-    }
+fn push_rest(sql: &mut QueryBuilder<Postgres>, selection: &Selection<'_>, covered: &Covered) {
+    push_uncovered(sql, covered);
     for filter in &selection.rest {
         sql.push(" AND ");
         push_filter(sql, filter);
     }
 }
 
-const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL jit = off";
-
-// What is asked here an index answers, or a few of its rows do. How many tokens a rule covers, and so
-// whether going through all of them would be quicker, the server can only guess, and guesses a third.
-const BEGIN_BY_INDEX: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+/// What is asked here an index answers, or a few of its rows do. How many tokens a rule covers, and so
+/// whether going through all of them would be quicker, the server can only guess, and guesses a third.
+pub(super) const BEGIN_BY_INDEX: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
     SET LOCAL jit = off; SET LOCAL max_parallel_workers_per_gather = 0; \
     SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; \
     SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
+
+/// From here on, the server chooses: tokens are looked at one by one, and it may be all of them.
+const ANY_WAY: &str = "SET LOCAL max_parallel_workers_per_gather TO DEFAULT; \
+    SET LOCAL enable_seqscan TO DEFAULT; SET LOCAL enable_bitmapscan TO DEFAULT; \
+    SET LOCAL enable_hashjoin TO DEFAULT; SET LOCAL enable_mergejoin TO DEFAULT";
 
 /// How many rows of `token_deltas` may wait to be moved where they are found quicker.
 const MAX_DELTAS: u64 = 1_000;

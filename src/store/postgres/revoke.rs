@@ -173,7 +173,7 @@ impl PostgresStore {
     pub(super) async fn settle_all(&self) -> Result<(), StoreError> {
         let parents = self.find_at_leisure(sqlx::query(PARENTS_OF_LEFT)).await?;
         self.settle(&parents.into_iter().collect()).await?;
-        for rule in self.limited(self.all_rules()).await? {
+        for rule in self.rules_that_cover().await? {
             self.settle_rule(&rule).await?;
         }
         Ok(())
@@ -192,15 +192,6 @@ impl PostgresStore {
             Ok(found)
         };
         self.limited_to(LEISURE, finding).await
-    }
-
-    /// Every rule, the one that reaches furthest first.
-    pub(super) async fn all_rules(&self) -> Result<Vec<RevocationRule>, StoreError> {
-        let mut connection = self.connection().await?;
-        let found =
-            sqlx::query(ALL_RULES).fetch_all(&mut *connection).await.map_err(unavailable)?;
-        connection.release();
-        found.iter().map(row::rule).collect()
     }
 
     /// Marks the tokens, and what was made with them.
@@ -280,9 +271,6 @@ pub(super) fn ids(rows: &[PgRow]) -> Result<Vec<TokenId>, StoreError> {
 
 /// How many tokens are marked or deleted in one transaction.
 pub(super) const BATCH: usize = 500;
-
-const ALL_RULES: &str = "SELECT scope, subject, issued_before, made_by FROM revocation_rules
-    ORDER BY issued_before DESC, scope, subject";
 
 const MARK: &str = "WITH lost AS (
         SELECT id FROM tokens WHERE id = ANY($3) AND revoked_at IS NULL

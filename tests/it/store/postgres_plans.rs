@@ -9,7 +9,8 @@ use tower_pat::{
     store::PostgresStore,
     token::LastUse,
     token_service::{
-        RuleSubject, TokenFilter, TokenLookup, TokenQuery, TokenSort, TokenStore, TokenUses,
+        Retention, RuleSubject, TokenFilter, TokenLookup, TokenQuery, TokenSort, TokenStore,
+        TokenUses,
     },
 };
 
@@ -119,4 +120,70 @@ async fn no_request_makes_the_server_go_through_a_whole_table() {
     drop(store);
     until_alone(&database).await;
     assert_eq!(scans(&database).await, before);
+}
+
+/// Tokens of one owner, and rules about others, so that the values tell the server nothing.
+const FILL_OF_ONE: &str = "
+    INSERT INTO tokens (id, name, actor, owner, created_at, expires_at, key_id)
+        SELECT decode(lpad(to_hex(n), 64, '0'), 'hex'), 'token ' || n,
+            'urn:li:corpuser:' || CASE WHEN n % 10 = 0 THEN 'service' ELSE 'alice' END,
+            'urn:li:corpuser:alice',
+            100000 + n, CASE WHEN n % 10 <> 0 THEN 9000000 + n * 1000 END, '0123456789abcdef'
+        FROM generate_series(1, 30000) AS n;
+    UPDATE tokens SET actor = 'urn:li:corpuser:user7' WHERE name = 'token 20000';
+    INSERT INTO revocation_rules
+        SELECT 'actor', 'urn:li:corpuser:user' || n, 4000000, 'urn:li:corpuser:admin'
+        FROM generate_series(1, 1000) AS n;
+    INSERT INTO revocation_rules VALUES
+        ('owner', 'urn:li:corpuser:alice', 100003, 'urn:li:corpuser:admin'),
+        ('key', '0123456789abcdef', 100004, 'urn:li:corpuser:admin'),
+        ('all', '', 100002, 'urn:li:corpuser:admin')";
+
+/// How many entries of the indexes of tokens were read, and how many transactions there were.
+async fn work(database: &Database) -> (i64, i64) {
+    let sql = "SELECT
+            (SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes WHERE relname = 'tokens'),
+            (SELECT xact_commit FROM pg_stat_database WHERE datname = current_database())";
+    let mut connection = database.connection().await;
+    sqlx::query_as(sql).fetch_one(&mut connection).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rules_that_cover_little_cost_a_look_up_each() {
+    let database = Database::new().await;
+    let store = PostgresStore::connect(&database.url()).await.unwrap();
+    store.close().await;
+    database.execute(FILL_OF_ONE).await.unwrap();
+    database.execute("VACUUM (ANALYZE)").await.unwrap();
+    let store = PostgresStore::connect(&database.url()).await.unwrap();
+    store.list(&TokenQuery::default()).await.unwrap();
+    store.close().await;
+    until_alone(&database).await;
+    let (before, _) = work(&database).await;
+
+    let store = PostgresStore::connect(&database.url()).await.unwrap();
+    let mine = || vec![user("alice")];
+    let both = vec![TokenFilter::Owner(mine()), TokenFilter::Actor(mine())];
+    let of = |filter| TokenQuery::default().filter(filter);
+    // Three by the key, of which others cover some, too; and one by its actor.
+    for (query, total) in [
+        (TokenQuery::default(), 29_996),
+        (of(TokenFilter::Owner(mine())), 29_996),
+        (of(TokenFilter::Actor(mine())), 26_997),
+        (of(TokenFilter::AnyOf(both)), 29_996),
+    ] {
+        assert_eq!(store.list(&query).await.unwrap().total, total, "{query:?}");
+    }
+    store.close().await;
+    until_alone(&database).await;
+    let (after, begun) = work(&database).await;
+    assert!(after - before < 10_000, "{} entries read", after - before);
+
+    let store = PostgresStore::connect(&database.url()).await.unwrap();
+    assert_eq!(store.sweep(at(4_000), &Retention::default()).await.unwrap(), 0);
+    assert_eq!(store.list(&TokenQuery::default()).await.unwrap().total, 29_996);
+    store.close().await;
+    until_alone(&database).await;
+    let (_, ended) = work(&database).await;
+    assert!(ended - begun < 200, "{} transactions", ended - begun);
 }
