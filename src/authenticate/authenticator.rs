@@ -37,9 +37,9 @@ use crate::{
     epoch::Epoch,
     feed::{Change, ChangeFeed, ChangeSink, Follower, Freshness, RecentChanges},
     policy::{PolicyIndex, PolicySource, ResourceFacts},
-    token::{TokenError, TokenId, TokenType},
+    token::{KeyStates, TokenId, TokenType},
     token_service::{
-        MintError, SignedToken, Stored, TokenLookup, TokenPlace, TokenUses, Verification,
+        KeyMissing, SignedToken, Stored, TokenLookup, TokenPlace, TokenUses, Verification,
         VerifyError,
     },
 };
@@ -318,7 +318,8 @@ impl Authenticator {
         let checked =
             text().and_then(|text| Ok(inner.verification.check_as(text, place, start.now)?));
         match checked {
-            Err(error) => Verdict::Ready(Err(inner.refusal(error))),
+            Err(error) if error.is_bad_signature() => inner.unknown_signature(error, start),
+            Err(error) => Verdict::Ready(Err(error)),
             Ok(token) => {
                 let text = verified.is_on().then(|| Zeroizing::new(raw.into()));
                 let origin = inner.uses.as_ref().map(|_| Origin::of(head));
@@ -367,17 +368,44 @@ impl Inner {
         self.epoch.current().wrapping_add(self.keys.generation())
     }
 
-    /// A signature that fits no key says nothing if the key that signs is not here.
-    fn refusal(&self, error: AuthenticateError) -> AuthenticateError {
-        let is_bad_signature = matches!(
-            error,
-            AuthenticateError::InvalidToken(VerifyError::Token(TokenError::BadSignature))
-        );
-        match self.keys.missing() {
-            Some(id) if is_bad_signature => {
-                StoreError::unavailable(MintError::SigningKeyMissing(id)).into()
+    /// What becomes of a token whose signature fits no key. That says nothing if a key may be
+    /// missing here, so what is known of keys has to be what they are now.
+    ///
+    /// Mostly it is, and nobody is asked: everybody can bring such tokens. Where it is not, the
+    /// store is asked once for all who come meanwhile.
+    fn unknown_signature(self: &Arc<Self>, error: AuthenticateError, start: Start) -> Verdict {
+        if let Some(keys) = self.keys.known(start.monotonic, self.is_fresh(start.monotonic)) {
+            return Verdict::Ready(Err(self.of_unknown_signature(error, &keys.value)));
+        }
+        let inner = self.clone();
+        Verdict::Pending(PendingVerdict(Box::pin(async move {
+            let read = async {
+                let is_fresh = |now| inner.is_fresh(now);
+                Ok(inner.keys.current(&*inner.clock, start.monotonic, is_fresh).await?)
+            };
+            let keys =
+                Caught::new(inner.within_time(read)).await.unwrap_or_else(|it| Err(it.into()));
+            Err(match keys {
+                Ok(keys) => inner.of_unknown_signature(error, &keys.value),
+                Err(AuthenticateError::Unavailable(cause)) => {
+                    AuthenticateError::UnknownSignature(cause)
+                }
+                Err(other) => other,
+            })
+        })))
+    }
+
+    /// The error of a token whose signature fits no key, if these are the states of keys.
+    fn of_unknown_signature(
+        &self,
+        error: AuthenticateError,
+        states: &KeyStates,
+    ) -> AuthenticateError {
+        match self.keys.missing(states) {
+            Some(id) => {
+                AuthenticateError::UnknownSignature(StoreError::unavailable(KeyMissing(id)))
             }
-            _ => error,
+            None => error,
         }
     }
 

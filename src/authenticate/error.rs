@@ -44,12 +44,20 @@ pub enum AuthenticateError {
     /// A store could not answer, so nothing is known.
     #[error("store unavailable")]
     Unavailable(#[source] StoreError),
+    /// The signature of the token fits no key that this process has; and it lacks a key that is not
+    /// retired, or cannot find out whether it does. So the token may be good, and the answer is that
+    /// of [`Unavailable`](Self::Unavailable).
+    ///
+    /// Apart from that one, since everybody can bring such a token, as often as they like: it is
+    /// logged at level DEBUG alone. That a key is missing is logged once.
+    #[error("the signature fits no key that is here")]
+    UnknownSignature(#[source] StoreError),
 }
 
 impl AuthenticateError {
     /// Whether nothing is known, and so nothing refused.
     pub(super) fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::UnknownSignature(_))
     }
 
     /// Whether a store could not be asked, and not one whose answer cannot be understood.
@@ -72,21 +80,32 @@ impl AuthenticateError {
             Self::SeveralSessions => return Self::SeveralSessions,
             Self::CrossOrigin => return Self::CrossOrigin,
             Self::MalformedHeader => return Self::MalformedHeader,
-            Self::Unavailable(error) => error,
+            Self::Unavailable(error) | Self::UnknownSignature(error) => error,
         };
         let cause = Box::new(SharedCause(shared.clone()));
-        Self::Unavailable(match store {
+        let store = match store {
             StoreError::Corrupt { what, source: None } => {
                 StoreError::Corrupt { what, source: None }
             }
             StoreError::Corrupt { what, .. } => StoreError::Corrupt { what, source: Some(cause) },
             _ => StoreError::Unavailable(cause),
-        })
+        };
+        match **shared {
+            Self::UnknownSignature(_) => Self::UnknownSignature(store),
+            _ => Self::Unavailable(store),
+        }
+    }
+
+    /// Whether the signature fits no key that is here.
+    pub(super) fn is_bad_signature(&self) -> bool {
+        matches!(self, Self::InvalidToken(VerifyError::Token(TokenError::BadSignature)))
     }
 
     fn store_error(&self) -> Option<&StoreError> {
         match self {
-            Self::Unavailable(error) | Self::InvalidToken(VerifyError::Store(error)) => Some(error),
+            Self::Unavailable(error)
+            | Self::UnknownSignature(error)
+            | Self::InvalidToken(VerifyError::Store(error)) => Some(error),
             _ => None,
         }
     }
@@ -168,10 +187,12 @@ impl From<&AuthenticateError> for Rejection {
                 Self::new(Code::ActorInactive, format!("Actor is not active: {inactive}"))
             }
             AuthenticateError::Refused(rejection) => rejection.clone(),
-            AuthenticateError::Unavailable(_) => Self::new(
-                Code::Unavailable,
-                "it cannot be decided at the moment whether the token is good",
-            ),
+            AuthenticateError::Unavailable(_) | AuthenticateError::UnknownSignature(_) => {
+                Self::new(
+                    Code::Unavailable,
+                    "it cannot be decided at the moment whether the token is good",
+                )
+            }
         }
     }
 }

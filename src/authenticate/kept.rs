@@ -52,11 +52,6 @@ impl<T> Kept<T> {
         self.wanted.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// What was read last, whether it is still so or not.
-    pub(super) fn last(&self) -> Option<Arc<Snapshot<T>>> {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     /// What it is now, for a decision that began at `start`; by `read`, if it has to be read.
     ///
     /// With a feed that is not fresh, nothing says that what was read earlier is still so: then
@@ -88,7 +83,8 @@ impl<T> Kept<T> {
         Ok(snapshot)
     }
 
-    fn usable(&self, start: Monotonic, feed_is_fresh: bool) -> Option<Arc<Snapshot<T>>> {
+    /// What was read, if that is what it is now for a decision that began at `start`.
+    pub(super) fn usable(&self, start: Monotonic, feed_is_fresh: bool) -> Option<Arc<Snapshot<T>>> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         let snapshot = current.as_ref()?;
         let is_in_time = match snapshot.good_until {

@@ -22,8 +22,8 @@ pub(super) struct KnownKeys {
     source: Arc<dyn TokenLookup>,
     material: KeyMaterial,
     states: Kept<KeyStates>,
-    /// The key that was last said to be missing.
-    said_missing: Mutex<Option<KeyId>>,
+    /// The keys that were last said to be missing.
+    said_missing: Mutex<Vec<KeyId>>,
     uses: KeyUses,
 }
 
@@ -67,15 +67,19 @@ impl KnownKeys {
         self.states.current(clock, start, feed_is_fresh, read).await
     }
 
-    /// The key that signs, if this process does not have it: then a token with a signature that fits
-    /// none of its keys may be good nevertheless.
-    pub(super) fn missing(&self) -> Option<KeyId> {
-        self.missing_of(&self.states.last()?.value)
+    /// The states as they are now, if nobody has to be asked for them.
+    pub(super) fn known(
+        &self,
+        start: Monotonic,
+        feed_is_fresh: bool,
+    ) -> Option<Arc<Snapshot<KeyStates>>> {
+        self.states.usable(start, feed_is_fresh)
     }
 
-    fn missing_of(&self, states: &KeyStates) -> Option<KeyId> {
-        let signing = states.signing()?;
-        self.material.ring().key(signing).is_none().then_some(signing)
+    /// A key whose tokens are good, and which this process does not have: then a token with a
+    /// signature that fits none of its keys may be good nevertheless.
+    pub(super) fn missing(&self, states: &KeyStates) -> Option<KeyId> {
+        states.missing_in(&self.material.ring()).next()
     }
 
     /// Notes that a token was good which this key had signed.
@@ -88,20 +92,31 @@ impl KnownKeys {
     }
 
     fn say_what_is_missing(&self, states: &KeyStates) {
-        let missing = self.missing_of(states);
+        let missing: Vec<KeyId> = states.missing_in(&self.material.ring()).collect();
         let mut said = self.said_missing.lock().unwrap_or_else(PoisonError::into_inner);
         if *said == missing {
             return;
         }
-        *said = missing;
+        said.clone_from(&missing);
         drop(said);
-        match missing {
-            Some(key) => tracing::error!(
-                %key,
-                "this node does not have the key that signs: it makes no tokens, and answers 503 \
-                 where it cannot tell one from a forged one, until the key is configured"
-            ),
-            None => tracing::info!("this node has the key that signs"),
+        if missing.is_empty() {
+            tracing::info!("this node has all keys that are not retired");
+        }
+        for key in missing {
+            if states.signing() == Some(key) {
+                tracing::error!(
+                    %key,
+                    "this node does not have the key that signs: it makes no tokens, and answers \
+                     503 where it cannot tell one from a forged one, until the key is configured"
+                );
+            } else {
+                tracing::error!(
+                    %key,
+                    "this node does not have a key that is not retired: it answers 503 where it \
+                     cannot tell a token of that key from a forged one, until the key is \
+                     configured or retired"
+                );
+            }
         }
     }
 }

@@ -111,6 +111,16 @@ impl KeyStates {
         })
     }
 
+    /// The keys whose tokens are good, and which are not in `ring`: with these missing, a signature
+    /// that fits none of the others is not known to be wrong. A key of which the store knows nothing
+    /// is not noticed.
+    pub(crate) fn missing_in(&self, ring: &KeyRing) -> impl Iterator<Item = KeyId> {
+        self.records
+            .iter()
+            .filter(|record| record.state != KeyState::Retired && ring.key(record.id).is_none())
+            .map(|record| record.id)
+    }
+
     /// The key of `ring` to sign with; an error is the id of the one that should, and is not there.
     pub(crate) fn signing_key<'r>(&self, ring: &'r KeyRing) -> Result<&'r TokenKey, KeyId> {
         match self.signing() {

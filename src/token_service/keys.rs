@@ -148,6 +148,12 @@ pub enum KeyChangeError {
     Store(#[from] StoreError),
 }
 
+/// A key whose tokens are good is not among those that this process has, so that it cannot tell a
+/// token of it from a forged one.
+#[derive(Debug, thiserror::Error)]
+#[error("this node does not have the key {0}, which is not retired")]
+pub(crate) struct KeyMissing(pub(crate) KeyId);
+
 /// Keys. Nothing here is remembered: what is done on one node is so on every other one when it makes
 /// its next token, and within the revocation bound for those it verifies.
 impl TokenService {
@@ -201,7 +207,11 @@ impl TokenService {
     /// on, and so do the others that are configured here. Returns whether that made a difference.
     ///
     /// Every node must have the key before: one that does not cannot make tokens any more, nor tell
-    /// those that others make from forged ones, and answers 503.
+    /// those that others make from forged ones, and answers 503 to both. Until it knows of the
+    /// promotion, within the revocation bound, it takes them for forged ones: 401.
+    ///
+    /// The same goes for every key that the store knows and that is not retired: retire it before it
+    /// is taken out of the configuration.
     ///
     /// # Errors
     ///

@@ -62,6 +62,7 @@ pub use self::{
     verify::VerifyError,
 };
 pub(crate) use self::{
+    keys::KeyMissing,
     lineage::{Ancestor, Lineage},
     verify::{SignedToken, Stored, TokenPlace, Verification},
 };

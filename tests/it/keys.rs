@@ -12,14 +12,15 @@ use tower_pat::{
     Authenticator, Config, TokenService,
     actor::DirectoryStore,
     clock::Clock,
+    config::ConfigBuilder,
     store::MemoryStore,
-    token::{AccessTokenDuration, KeyId, KeyState, TokenKey, TokenType},
+    token::{AccessTokenDuration, KeyId, KeyState, TokenKey, TokenText, TokenType},
     token_service::{
         KeyChangeError, KeyOverview, KeyStore, MintError, MintRequest, TokenLookup, VerifyError,
     },
 };
 
-use crate::support::{KEY, Log, SALT, World, answer, config, user, with_token};
+use crate::support::{Fault, KEY, Log, Part, SALT, World, answer, config, user, with_token};
 
 const NEW: &str = "Zk3vB9xWq1LmT6yNcR8pD2sHfJ4gUaE7oK5iXtVbC0w=";
 const OTHER: &str = "hY2rF6nQ0zVbM8kTjL4wXcS1dG5pA9uEoI3eRtKyW7s=";
@@ -86,7 +87,7 @@ async fn what_a_retired_key_signed_is_refused_and_told_why() {
     ));
     assert_eq!(world.answer(new.token.expose()).await.status, 200);
     // Who has not that key's signature is told nothing of it.
-    let forged = format!("{}A", &old.token.expose()[..old.token.expose().len() - 1]);
+    let forged = forged(&old.token);
     assert_eq!(world.answer(&forged).await.code(), "token_not_accepted");
 
     let error = tokens.promote_key(id(KEY), &admin).await.unwrap_err();
@@ -106,8 +107,9 @@ async fn without_news_the_store_is_asked_what_became_of_a_key() {
     world.tokens.retire_key(id(KEY), &admin).await.unwrap();
     world.clock.advance(Duration::from_millis(1_001));
     assert_eq!(world.answer(old.token.expose()).await.code(), "token_revoked");
-    // And where it cannot be asked, nothing is known.
+    // And where it cannot be asked, nothing is known: what was read at this very moment would do.
     world.store.set_down(true);
+    world.clock.advance(Duration::from_millis(1));
     assert_eq!(world.answer(old.token.expose()).await.status, 503);
 }
 
@@ -150,6 +152,122 @@ async fn a_node_without_the_key_that_signs_signs_with_no_other_and_says_nothing_
     elsewhere.reload_keys(KEY, [NEW]).unwrap();
     assert_eq!(answer(&layer, with_token(new.token.expose())).await.status, 200);
     assert_eq!(tokens.mint(request()).await.unwrap().record.key_id, Some(id(NEW)));
+}
+
+/// Another node on the same store, with other keys.
+fn node(world: &World, keys: ConfigBuilder) -> TokenService {
+    let config = keys.build().unwrap();
+    TokenService::new(&config, Arc::new(world.store.inner.clone())).clock(world.clock.clone())
+}
+
+fn forged(token: &TokenText) -> String {
+    let (text, last) = token.expose().split_at(token.expose().len() - 1);
+    // Each stands for four bits alone, so one in sixteen is an `A`.
+    format!("{text}{}", if last == "A" { "E" } else { "A" })
+}
+
+#[tokio::test]
+async fn a_node_that_did_not_know_of_a_key_does_not_refuse_what_it_signs() {
+    for is_cut_off in [false, true] {
+        let world = World::new().await;
+        let there = node(&world, config().verification_key(NEW));
+        world.store.faults.feed_is_down.store(is_cut_off, Ordering::SeqCst);
+        there.promote_key(id(NEW), &user("admin")).await.unwrap();
+        let new = there.mint(request()).await.unwrap();
+        let answer = match is_cut_off {
+            false => world.becomes(new.token.expose(), 503).await,
+            true => {
+                world.clock.advance(Duration::from_millis(1_001));
+                world.answer(new.token.expose()).await
+            }
+        };
+        assert_eq!((answer.status, answer.code().as_str()), (503, "unavailable"));
+        // Nor when it cannot find out.
+        world.store.set_down(true);
+        world.clock.advance(Duration::from_millis(1_001));
+        for fault in [Fault::Fails, Fault::Corrupt, Fault::Panics] {
+            world.store.set_fault(Part::Keys, fault);
+            assert_eq!(world.answer(new.token.expose()).await.status, 503, "{fault:?}");
+            world.store.set_fault(Part::Keys, None);
+        }
+        world.store.set_down(false);
+        world.config.reload_keys(KEY, [NEW]).unwrap();
+        world.becomes(new.token.expose(), 200).await;
+        // With all keys, what fits none of them is forged.
+        world.becomes(&forged(&new.token), 401).await;
+    }
+}
+
+#[tokio::test]
+async fn forged_tokens_have_keys_read_only_where_something_may_have_changed() {
+    let world = World::new().await;
+    let minted = world.mint().await;
+    let forged = forged(&minted.token);
+    let flood = async |size: usize, status: u16| {
+        let before = world.store.key_reads();
+        let layer = world.layer();
+        let mut requests = tokio::task::JoinSet::new();
+        for _ in 0..size {
+            let (layer, forged) = (layer.clone(), forged.clone());
+            requests.spawn(async move { answer(&layer, with_token(&forged)).await.status });
+        }
+        for found in requests.join_all().await {
+            assert_eq!(found, status);
+        }
+        world.store.key_reads() - before
+    };
+    assert_eq!(flood(1_000, 401).await, 0);
+    // Once for all, if a key may have changed.
+    let there = node(&world, config().verification_key(NEW));
+    there.promote_key(id(NEW), &user("admin")).await.unwrap();
+    world.becomes(&forged, 503).await;
+    let log = Log::default();
+    let _guard = log.capture(tracing::Level::INFO);
+    assert_eq!(flood(1_000, 503).await, 0);
+    // Nobody fills the log with them.
+    assert_eq!(log.take(), "");
+    // Without news, one read is enough for all who come at one time.
+    world.store.faults.feed_is_down.store(true, Ordering::SeqCst);
+    world.clock.advance(Duration::from_millis(1_001));
+    assert_eq!(flood(1_000, 503).await, 1);
+}
+
+#[tokio::test]
+async fn a_key_that_was_taken_out_before_it_was_retired_is_missed() {
+    let world = World::with(config().verification_key(NEW)).await;
+    let (old, admin) = (world.mint().await, user("admin"));
+    world.tokens.promote_key(id(NEW), &admin).await.unwrap();
+    assert_eq!(world.answer(old.token.expose()).await.status, 200);
+    world.store.feed_was_read().await;
+
+    let log = Log::default();
+    let _guard = log.capture(tracing::Level::ERROR);
+    let elsewhere = Config::builder(NEW, SALT).build().unwrap();
+    let authenticator = Authenticator::builder(elsewhere, world.store.clone())
+        .clock(world.clock.clone())
+        .build()
+        .await
+        .unwrap();
+    let said = log.take();
+    assert!(said.contains("a key that is not retired"), "{said}");
+    assert!(said.contains(&id(KEY).to_string()), "{said}");
+    let layer = tower_pat::AuthenticateLayer::new(authenticator);
+    let found = answer(&layer, with_token(old.token.expose())).await;
+    assert_eq!((found.status, found.code().as_str()), (503, "unavailable"));
+    assert_eq!(log.take(), "");
+
+    // Retired, it is missed no more.
+    world.tokens.retire_key(id(KEY), &admin).await.unwrap();
+    let refused = tokio::time::timeout(Duration::from_secs(1), async {
+        loop {
+            let found = answer(&layer, with_token(old.token.expose())).await;
+            if found.status == 401 {
+                return found;
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    assert_eq!(refused.await.unwrap().code(), "token_not_accepted");
 }
 
 #[tokio::test]
@@ -218,7 +336,7 @@ async fn it_is_counted_how_often_each_key_was_the_right_one() {
         world.answer(old.token.expose()).await;
         world.answer(&stateless).await;
     }
-    let forged = format!("{}A", &old.token.expose()[..old.token.expose().len() - 1]);
+    let forged = forged(&old.token);
     world.answer(&forged).await;
     assert!(count(KEY) <= of_old + 2, "{} after {of_old}", count(KEY));
     let of_old = count(KEY);
@@ -328,7 +446,12 @@ async fn a_key_of_another_deployment_is_none_of_ours() {
     store.create_user(&user("alice")).await.unwrap();
     let foreign = TokenService::new(&stranger, Arc::new(store)).mint(request()).await.unwrap();
     assert_eq!(world.answer(foreign.token.expose()).await.code(), "token_not_accepted");
-    // As a record alone it makes no difference.
-    world.store.inner.add_key(id(OTHER), &user("admin"), world.clock.now()).await.unwrap();
-    assert_eq!(world.answer(foreign.token.expose()).await.code(), "token_not_accepted");
+    // As long as the store says that its tokens are good, they may be.
+    let (admin, now) = (user("admin"), world.clock.now());
+    world.store.inner.add_key(id(OTHER), &admin, now).await.unwrap();
+    world.becomes(foreign.token.expose(), 503).await;
+    world.tokens.promote_key(id(KEY), &admin).await.unwrap();
+    world.tokens.retire_key(id(OTHER), &admin).await.unwrap();
+    let refused = world.becomes(foreign.token.expose(), 401).await;
+    assert_eq!(refused.code(), "token_not_accepted");
 }

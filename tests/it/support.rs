@@ -214,6 +214,8 @@ pub struct Faults {
     pub feed_has_gap: AtomicBool,
     /// How often a token was looked up.
     pub finds: AtomicU64,
+    /// How often the states of keys were read.
+    pub key_reads: AtomicU64,
     /// A permit for each look-up of an actor, if they are held back.
     pub hold_profiles: AtomicBool,
     pub profiles: Semaphore,
@@ -270,6 +272,7 @@ impl Default for FaultyStore {
                 feed_is_down: AtomicBool::new(false),
                 feed_has_gap: AtomicBool::new(false),
                 finds: AtomicU64::new(0),
+                key_reads: AtomicU64::new(0),
                 hold_profiles: AtomicBool::new(false),
                 profiles: Semaphore::new(0),
                 batches: AtomicU64::new(0),
@@ -294,6 +297,10 @@ impl FaultyStore {
 
     pub fn finds(&self) -> u64 {
         self.faults.finds.load(Ordering::SeqCst)
+    }
+
+    pub fn key_reads(&self) -> u64 {
+        self.faults.key_reads.load(Ordering::SeqCst)
     }
 
     /// From now on this goes wrong in this part; `None` for nothing.
@@ -359,6 +366,7 @@ impl TokenLookup for FaultyStore {
     }
 
     fn keys(&self) -> BoxFuture<'_, Result<Vec<KeyRecord>, StoreError>> {
+        self.faults.key_reads.fetch_add(1, Ordering::SeqCst);
         Box::pin(async move {
             self.ask(Part::Keys).await?;
             self.inner.keys().await
