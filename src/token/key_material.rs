@@ -8,7 +8,8 @@ use std::{
 
 use super::KeyRing;
 
-/// The keys that a process has, which can be replaced while it runs.
+/// The keys that a process has, which can be replaced while it runs
+/// ([`Config::reload_keys`](crate::Config::reload_keys)).
 ///
 /// A clone is the same material: whoever holds one goes on with the new keys at once. What the old
 /// ones were made of is wiped when nobody is in the middle of using them any more.
@@ -30,8 +31,9 @@ impl KeyMaterial {
         self.shared.ring.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Replaces the keys, all at once.
-    pub fn replace(&self, ring: KeyRing) {
+    /// Replaces the keys, all at once. Not for everybody: which keys are fit for it is looked at where
+    /// they are configured.
+    pub(crate) fn replace(&self, ring: KeyRing) {
         let old = {
             let mut current = self.shared.ring.write().unwrap_or_else(PoisonError::into_inner);
             std::mem::replace(&mut *current, Arc::new(ring))
