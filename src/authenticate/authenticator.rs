@@ -251,6 +251,8 @@ impl Authenticator {
     /// clones; in the order of the keys' ids. A key whose count no longer grows, on any node, and of
     /// which the store has no good tokens
     /// ([`TokenService::keys`](crate::TokenService::keys)), can be retired without anybody noticing.
+    /// Of tokens of version 1, and of those whose record does not say the key, only this tells, since
+    /// the node was started.
     #[must_use]
     pub fn key_uses(&self) -> Vec<KeyUse> {
         self.inner.keys.uses()
