@@ -62,10 +62,16 @@ impl Inner {
             TokenStatus::Expired(_) => return Err(AccessError::CredentialExpired),
             TokenStatus::Revoked(_) => return Err(AccessError::CredentialRevoked),
         }
-        match self.tokens.unless_revoked(record).await? {
-            Some(record) => Ok(Some(record)),
-            None => Err(AccessError::CredentialRevoked),
+        let Some(record) = self.tokens.unless_revoked(record).await? else {
+            return Err(AccessError::CredentialRevoked);
+        };
+        // A record that was taken over does not say the key.
+        if let Some(key) = record.key_id
+            && self.tokens.is_retired(key).await?
+        {
+            return Err(AccessError::CredentialRevoked);
         }
+        Ok(Some(record))
     }
 }
 

@@ -15,12 +15,21 @@ impl Access {
     /// Dates are those of the node that made the token. If the clocks of nodes differ by a second, a
     /// token that was made up to a second before now may be left out.
     ///
-    /// Revokes also the token by which it is asked for, if the rule covers that.
+    /// Returns the rule that is in force for the scope: this one, or one that was there before and
+    /// reaches further.
+    ///
+    /// Revokes also the token by which it is asked for, if the rule covers that. So whoever finds
+    /// somebody's token can end all of that user's tokens and sessions by one call; one by one, that
+    /// token could be used for it as well.
+    ///
+    /// Tokens of version 1 do not say when they were made: any rule for their actor, their key or all
+    /// revokes them, however early its date.
     ///
     /// # Errors
     ///
     /// [`AccessError::RuleInFuture`] for a time to come: what is made until then would never be good;
-    /// [`AccessError::NotAUser`] for an actor or owner that is none. Then nothing was revoked.
+    /// [`AccessError::NotAUser`] for an actor or owner that is none. Then nothing was revoked. After
+    /// [`AccessError::Unavailable`] the rule may be in force; it can be asked for once more.
     pub async fn add_rule(
         &self,
         caller: &Caller,
@@ -41,8 +50,7 @@ impl Access {
             return Err(AccessError::RuleInFuture);
         }
         let rule = RevocationRule { scope, issued_before, by: auth.actor().urn().clone() };
-        parts.tokens.add_rule(&rule).await?;
-        Ok(rule)
+        Ok(parts.tokens.add_rule(&rule).await?)
     }
 
     /// One page of the revocation rules, up to 1,000, for who manages tokens.

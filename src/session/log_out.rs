@@ -24,7 +24,8 @@ use crate::{
 /// The answer is 204, also without session, or if it was ended before. Refusals are problem
 /// documents: 405 for another method, 403 (`cross_origin`) from the page of another origin, 400
 /// (`invalid_request`) together with an `Authorization` header. While the store is down it is 503, and
-/// the cookie stays: the session goes on, and the person must be able to try again.
+/// the cookie stays: the session goes on, and the person must be able to try again. So it is where the
+/// cookie fits no key of this node, and it lacks one that is not retired.
 ///
 /// The body of a request is not read.
 #[derive(Debug, Clone)]
@@ -74,8 +75,13 @@ impl LogOutService {
         }
         // Several are refused everywhere else; here all of them end, so that none is left behind.
         self.sessions.log_out_of(&parts.headers).await.map_err(|error| {
-            tracing::error!(cause = %chain(&error), "a session could not be ended");
-            Rejection::from(&AuthenticateError::Unavailable(error))
+            if matches!(error, AuthenticateError::UnknownSignature(_)) {
+                // Everybody can bring such a cookie.
+                tracing::debug!(cause = %chain(&error), "a session may not have been ended");
+            } else {
+                tracing::error!(cause = %chain(&error), "a session could not be ended");
+            }
+            Rejection::from(&error)
         })
     }
 }

@@ -3,7 +3,7 @@ use std::{
     fmt,
     net::IpAddr,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -19,12 +19,13 @@ use super::{
 };
 use crate::{
     actor::{Directory, PasswordStore, Urn},
+    authenticate::AuthenticateError,
     backend::StoreError,
-    clock::{Clock, SystemClock, Timestamp},
+    clock::{Clock, Monotonic, SystemClock, Timestamp},
     config::Config,
     random::{OsRandom, RandomSource},
-    token::{Lifetime, TokenId, TokenText, TokenType},
-    token_service::{MintRequest, TokenService, TokenStore},
+    token::{KeyId, Lifetime, TokenId, TokenText, TokenType},
+    token_service::{KeyMissing, MintRequest, TokenService, TokenStore},
 };
 
 /// Logs people in and out, and sets their passwords. Cheap to clone; clones have the limits on
@@ -42,6 +43,8 @@ pub struct Sessions {
     attempts: Arc<Attempts>,
     /// When it was last said that there are too many, in nanoseconds; 0 if never.
     said_busy: Arc<AtomicU64>,
+    /// A key that is missing here, if any is, and when that was found out.
+    missing_key: Arc<Mutex<Option<(Monotonic, Option<KeyId>)>>>,
 }
 
 /// Somebody's session: the only place where its text is.
@@ -88,6 +91,7 @@ impl Sessions {
             hasher: Hasher::default(),
             attempts: Arc::default(),
             said_busy: Arc::default(),
+            missing_key: Arc::default(),
         }
     }
 
@@ -232,20 +236,31 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// [`StoreError`] if the store fails; then the session goes on.
+    /// [`StoreError`] if the store fails; then the session goes on. Also if the token's signature fits
+    /// no key of this process, and it lacks one that is not retired: then it may be a session.
     pub async fn log_out(&self, token: &TokenText) -> Result<(), StoreError> {
         match self.tokens.session_id(token.expose()) {
-            Some(id) => self.end(&id).await,
-            None => Ok(()),
+            Ok(id) => self.end(&id).await,
+            Err(error) if error.is_bad_signature() => self.no_key_is_missing().await,
+            Err(_) => Ok(()),
         }
     }
 
     /// Ends the sessions in the cookies of a request; of very many, only a few. What was not signed
     /// here is not looked up: everybody may ask for this, with as many cookies as fit into a request.
-    pub(super) async fn log_out_of(&self, headers: &HeaderMap) -> Result<(), StoreError> {
+    ///
+    /// [`AuthenticateError::UnknownSignature`] for what may have been signed with a key that is not
+    /// here; what is known to be a session is ended nevertheless.
+    pub(super) async fn log_out_of(&self, headers: &HeaderMap) -> Result<(), AuthenticateError> {
         let mut ending = BTreeSet::new();
+        let mut fits_no_key = false;
         for token in self.session_cookie().tokens(headers) {
-            ending.extend(self.tokens.session_id(token.expose()));
+            match self.tokens.session_id(token.expose()) {
+                Ok(id) => {
+                    ending.insert(id);
+                }
+                Err(error) => fits_no_key |= error.is_bad_signature(),
+            }
             if ending.len() >= MOST_ENDED {
                 break;
             }
@@ -253,7 +268,30 @@ impl Sessions {
         for id in ending {
             self.end(&id).await?;
         }
+        if fits_no_key {
+            self.no_key_is_missing().await.map_err(AuthenticateError::UnknownSignature)?;
+        }
         Ok(())
+    }
+
+    /// An error if this process lacks a key that is not retired. The store is asked at most about once
+    /// a second, since everybody can bring what fits no key.
+    async fn no_key_is_missing(&self) -> Result<(), StoreError> {
+        let now = self.clock.monotonic();
+        let known = *self.missing_key.lock().unwrap_or_else(PoisonError::into_inner);
+        let missing = match known {
+            Some((read_at, missing)) if now < read_at.saturating_add(KEYS_KNOWN_FOR) => missing,
+            _ => {
+                let missing = self.tokens.missing_key().await?;
+                *self.missing_key.lock().unwrap_or_else(PoisonError::into_inner) =
+                    Some((now, missing));
+                missing
+            }
+        };
+        match missing {
+            Some(id) => Err(StoreError::unavailable(KeyMissing(id))),
+            None => Ok(()),
+        }
     }
 
     /// Whether it is time to say once more that there are too many: at most once a minute.
@@ -318,6 +356,9 @@ impl Sessions {
 /// How many sessions one request ends at most. A browser has one, or a few that were set for
 /// different paths.
 const MOST_ENDED: usize = 8;
+
+/// How long it counts that a key is missing, or that none is.
+const KEYS_KNOWN_FOR: Duration = Duration::from_secs(1);
 
 impl fmt::Debug for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

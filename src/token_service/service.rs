@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use super::{
-    Lineage, MintError, MintRequest, MintedToken, RulePage, RuleSubject, TokenPage, TokenQuery,
-    TokenStore, Verification, VerifyError,
+    KeyMissing, Lineage, MintError, MintRequest, MintedToken, RulePage, RuleSubject, TokenPage,
+    TokenQuery, TokenStore, Verification, VerifyError,
     verify::{ANONYMOUS, DATAHUB_SYSTEM},
 };
 use crate::{
@@ -12,8 +12,8 @@ use crate::{
     config::Config,
     random::{OsRandom, RandomError, RandomSource},
     token::{
-        ActorType, KeyStates, Lifetime, LifetimePolicy, RevocationRule, RuleScope, TokenClaims,
-        TokenId, TokenRecord, TokenType, TokenVersion,
+        ActorType, KeyId, KeyStates, Lifetime, LifetimePolicy, RevocationRule, RuleScope,
+        TokenClaims, TokenId, TokenRecord, TokenType, TokenVersion,
     },
 };
 
@@ -126,33 +126,64 @@ impl TokenService {
             jti: Some(self.random_uuid()?),
             expires_at,
         };
+        for _ in 0..MOST_SIGNED {
+            let (minted, key) = self.sign_and_store(&request, &claims, created_at).await?;
+            // Storing may take its time. Whether the key was retired meanwhile is worth a question,
+            // but its answer is not needed: what is found out later is found out by whoever verifies.
+            if !self.is_retired(key).await.unwrap_or(false) {
+                return Ok(minted);
+            }
+            // Nobody has seen its text, and it shall be in no list.
+            self.tokens.revoke(&minted.record.id, &minted.record.owner, self.clock.now()).await?;
+        }
+        Err(StoreError::unavailable("keys are retired as soon as they sign").into())
+    }
+
+    /// A token, signed with the key that signs now.
+    async fn sign_and_store(
+        &self,
+        request: &MintRequest,
+        claims: &TokenClaims,
+        created_at: Timestamp,
+    ) -> Result<(MintedToken, KeyId), MintError> {
         // Asked each time: whoever was told that a key signs finds no other one at work.
         let states = KeyStates::new(self.tokens.keys().await?);
         let ring = self.verification.verifier.keys();
         let key = states.signing_key(&ring).map_err(MintError::SigningKeyMissing)?;
-        let token = self.verification.verifier.sign_with(key, &claims)?;
+        let token = self.verification.verifier.sign_with(key, claims)?;
+        let key = key.id();
         let id = token.id(&self.verification.salt);
-        let mut record =
-            TokenRecord::new(id, request.name, request.actor, request.owner, created_at);
-        record.description = request.description;
-        record.expires_at = expires_at;
+        let (name, actor, owner) =
+            (request.name.clone(), request.actor.clone(), request.owner.clone());
+        let mut record = TokenRecord::new(id, name, actor, owner, created_at);
+        record.description = request.description.clone();
+        record.expires_at = claims.expires_at;
         record.token_type = Some(request.token_type);
-        record.key_id = Some(key.id());
+        record.key_id = Some(key);
         record.parent = request.parent;
-        record.created_via = request.created_via;
-        record.restrictions = request.restrictions;
+        record.created_via = request.created_via.clone();
+        record.restrictions = request.restrictions.clone();
         self.tokens.insert(&record).await?;
-        Ok(MintedToken { token, record })
+        Ok((MintedToken { token, record }, key))
     }
 
     /// Judges a token's text, with store and directory.
     ///
     /// # Errors
     ///
-    /// [`VerifyError`]; an outage is [`VerifyError::Store`] and says nothing of the token.
+    /// [`VerifyError`]; an outage is [`VerifyError::Store`] and says nothing of the token. It is that
+    /// also if the signature fits no key of this process, and it lacks one that is not retired.
     pub async fn verify(&self, text: &str) -> Result<ActiveToken, VerifyError> {
         let now = self.clock.now();
-        let token = self.verification.check(text, now)?;
+        let token = match self.verification.check(text, now) {
+            Err(error) if error.is_bad_signature() => {
+                return Err(match self.missing_key().await? {
+                    Some(id) => StoreError::unavailable(KeyMissing(id)).into(),
+                    None => error,
+                });
+            }
+            checked => checked?,
+        };
         Verification::check_key(&KeyStates::new(self.tokens.keys().await?), token.key_id)?;
         let stored = self.verification.look_up(&*self.tokens, &token, now).await?;
         let actor = self.verification.actor(&*self.directory, &token.actor).await?;
@@ -167,9 +198,16 @@ impl TokenService {
 
     /// The id of a session, if the text is one that was signed here and is not over.
     #[cfg(feature = "session")]
-    pub(crate) fn session_id(&self, text: &str) -> Option<TokenId> {
+    pub(crate) fn session_id(&self, text: &str) -> Result<TokenId, VerifyError> {
         let now = self.clock.now();
-        self.verification.check_as(text, super::TokenPlace::Session, now).ok().map(|token| token.id)
+        Ok(self.verification.check_as(text, super::TokenPlace::Session, now)?.id)
+    }
+
+    /// A key whose tokens are good, and which this process does not have: then it cannot tell them
+    /// from forged ones.
+    pub(crate) async fn missing_key(&self) -> Result<Option<KeyId>, StoreError> {
+        let states = KeyStates::new(self.tokens.keys().await?);
+        Ok(states.missing_in(&self.verification.verifier.keys()).next())
     }
 
     /// Revokes a token; `false` if there is none that is not revoked already.
@@ -200,13 +238,31 @@ impl TokenService {
         self.clock.now().saturating_add(std::time::Duration::from_millis(1))
     }
 
-    /// Revokes what `rule` covers.
+    /// Revokes what `rule` covers, and returns the rule that is in force for that scope: this one, or
+    /// one that was there before and reaches further. There is no way back.
+    ///
+    /// Tokens of version 1 do not say when they were made: any rule for their actor, their key or all
+    /// revokes them, however early its date.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] if the store fails.
-    pub async fn add_rule(&self, rule: &RevocationRule) -> Result<(), StoreError> {
-        self.tokens.add_rule(rule).await
+    /// [`StoreError::Invalid`], and nothing is revoked, for a time to come: what is made until then
+    /// would never be good. Any other [`StoreError`] if the store fails; the rule may be in force.
+    pub async fn add_rule(&self, rule: &RevocationRule) -> Result<RevocationRule, StoreError> {
+        if rule.issued_before > self.until_now() {
+            return Err(StoreError::Invalid("a rule cannot be about a time to come".to_owned()));
+        }
+        self.tokens.add_rule(rule).await?;
+        let subject = match &rule.scope {
+            RuleScope::Actor(urn) => RuleSubject::new(urn, None, None),
+            RuleScope::Owner(urn) => RuleSubject::new(urn, Some(urn), None),
+            RuleScope::Key(id) => RuleSubject::new(&rule.by, None, Some(*id)),
+            RuleScope::All => RuleSubject::new(&rule.by, None, None),
+        };
+        let rules = self.tokens.rules(subject).await?;
+        // Rules are never taken away, so it is there.
+        let in_force = rules.into_iter().find(|found| found.scope == rule.scope);
+        Ok(in_force.unwrap_or_else(|| rule.clone()))
     }
 
     /// One page of the revocation rules.
@@ -259,6 +315,11 @@ impl TokenService {
         })
     }
 
+    /// Whether what this key signed is refused.
+    pub(crate) async fn is_retired(&self, key: KeyId) -> Result<bool, StoreError> {
+        Ok(KeyStates::new(self.tokens.keys().await?).retired_at(key).is_some())
+    }
+
     /// Whether a rule revokes the tokens of version 1 of this actor, which have no record, and do not
     /// say when they were made.
     pub(crate) async fn is_stateless_revoked(&self, actor: &Urn) -> Result<bool, StoreError> {
@@ -298,6 +359,9 @@ impl TokenService {
         Ok(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())
     }
 }
+
+/// How often a token is signed at most, if the keys are retired meanwhile.
+const MOST_SIGNED: usize = 3;
 
 fn is_user(urn: &Urn) -> bool {
     Urn::corpuser(urn.key()).as_ref() == Ok(urn)

@@ -186,6 +186,11 @@ fn check_record(
 }
 
 impl VerifyError {
+    /// Whether the signature fits no key that is here.
+    pub(crate) fn is_bad_signature(&self) -> bool {
+        matches!(self, Self::Token(TokenError::BadSignature))
+    }
+
     /// The same error once more, or the store's.
     pub(crate) fn copied(&self) -> Result<Self, &StoreError> {
         Ok(match self {
@@ -240,7 +245,8 @@ pub enum VerifyError {
     /// Its actor may not act.
     #[error("actor is not active: {0}")]
     Inactive(Inactive),
-    /// A store could not answer, so nothing is known.
+    /// A store could not answer, so nothing is known. Also where the signature fits no key of this
+    /// process, and it lacks a key that is not retired.
     #[error("the store could not answer")]
     Store(#[from] StoreError),
 }

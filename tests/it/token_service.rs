@@ -6,10 +6,13 @@ use tower_pat::{
     Config, TokenService,
     actor::{DirectoryStore, Urn},
     backend::StoreError,
-    clock::{ManualClock, Timestamp},
+    clock::{Clock, ManualClock, Timestamp},
     random::{RandomError, RandomSource},
     store::MemoryStore,
-    token::{AccessTokenDuration, Lifetime, LifetimePolicy, RuleScope, TokenError, TokenType},
+    token::{
+        AccessTokenDuration, Lifetime, LifetimePolicy, RevocationRule, RuleScope, TokenError,
+        TokenType,
+    },
     token_service::{
         MintError, MintRequest, TokenFilter, TokenQuery, TokenSort, TokenStore, VerifyError,
     },
@@ -189,4 +192,28 @@ async fn a_key_that_verifies_need_not_sign() {
     let without = World::with(rotated()).await;
     without.store.inner.insert(&minted.record).await.unwrap();
     assert_eq!(without.answer(minted.token.expose()).await.code(), "token_not_accepted");
+}
+
+#[tokio::test]
+async fn a_rule_is_not_about_a_time_to_come_and_never_reaches_less_far() {
+    let world = World::new().await;
+    let minted = world.mint().await;
+    let now = world.clock.now();
+    let later = |millis| now.saturating_add(Duration::from_millis(millis));
+    for scope in [RuleScope::All, RuleScope::Actor(user("bob")), RuleScope::Owner(user("bob"))] {
+        let rule = |issued_before, by| RevocationRule {
+            scope: scope.clone(),
+            issued_before,
+            by: user(by),
+        };
+        let refused = world.tokens.add_rule(&rule(later(2), "max")).await;
+        assert!(matches!(refused, Err(StoreError::Invalid(_))), "{refused:?}");
+        assert!(world.tokens.verify(minted.token.expose()).await.is_ok());
+        let first = rule(now, "max");
+        assert_eq!(world.tokens.add_rule(&first).await.unwrap(), first);
+        let earlier = rule(Timestamp::from_seconds(0), "zoe");
+        assert_eq!(world.tokens.add_rule(&earlier).await.unwrap(), first);
+        // Made at `now`, and so not before it.
+        assert!(world.tokens.verify(minted.token.expose()).await.is_ok());
+    }
 }

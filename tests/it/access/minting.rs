@@ -22,6 +22,7 @@ cases! {
     what_a_token_minted_is_revoked_with_it
     a_session_is_noted_and_nothing_more
     what_is_revoked_or_over_mints_nothing
+    what_a_retired_key_signed_mints_nothing
     a_manager_is_bound_by_their_token_too
     a_token_of_version_1_mints_only_without_bounds
     unbounded_is_as_in_datahub
@@ -131,6 +132,22 @@ async fn what_is_revoked_or_over_mints_nothing<S: Store + Clone>(store: S) {
         place.access.revoke_tokens(&by_covered, everything).await.unwrap();
         assert_eq!(refused(&by_covered).await, "CredentialRevoked", "{minting:?}");
     }
+}
+
+async fn what_a_retired_key_signed_mints_nothing<S: Store + Clone>(store: S) {
+    let new = "Zk3vB9xWq1LmT6yNcR8pD2sHfJ4gUaE7oK5iXtVbC0w=";
+    let place = Place::with(store, config().verification_key(new)).await;
+    let parent = place.mint(TokenType::Personal, "alice", HOUR).await;
+    let by_parent = place.by(&parent).await;
+    let [old, new] = [KEY, new].map(|text| TokenKey::new(text).unwrap().id());
+    place.tokens.promote_key(new, &user("max")).await.unwrap();
+    place.access.create_token(&by_parent, personal("alice")).await.unwrap();
+    // The request has come in, and then it happens.
+    place.tokens.retire_key(old, &user("max")).await.unwrap();
+    let (.., error) = seen(place.access.create_token(&by_parent, personal("alice")).await);
+    assert_eq!(error, "CredentialRevoked");
+    let (.., error) = seen(place.access.current_token(&by_parent).await);
+    assert_eq!(error, "CredentialRevoked");
 }
 
 async fn a_manager_is_bound_by_their_token_too<S: Store + Clone>(store: S) {

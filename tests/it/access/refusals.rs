@@ -1,25 +1,28 @@
 //! Every operation as it is called: who passes, what a refusal costs, and what an outage is.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use tower_pat::{
-    Access, Config,
+    Access, Config, TokenService,
     access::{
         AccessError, AccessErrorKind, Caller, CreateToken, GrantedPrivileges, NewServiceAccount,
-        PlatformPrivileges, PolicyQuery, RoleQuery, Roles, TokensOf,
+        PlatformPrivileges, PolicyQuery, RevokedByText, RoleQuery, Roles, TokensOf,
     },
     actor::{DirectoryStore, GroupQuery, User, UserKind, UserQuery},
+    clock::Timestamp,
     policy::{PolicyRecord, PolicyStore},
-    token::{KeyId, RuleScope, TokenId, TokenKey, TokenType},
-    token_service::{TokenFilter, TokenQuery},
+    token::{AccessTokenDuration, KeyId, RuleScope, TokenId, TokenKey, TokenType},
+    token_service::{KeyStore, MintRequest, TokenFilter, TokenQuery},
 };
 
 use super::{
     ACCOUNTS, GENERATE, HOUR, POLICIES, Place, TOKENS, USERS, caller, granting, max, personal,
     watched::Watched,
 };
-use crate::support::{KEY, SALT, urn, user};
+use crate::support::{KEY, SALT, config, urn, user};
+
+const NEW_KEY: &str = "Zk3vB9xWq1LmT6yNcR8pD2sHfJ4gUaE7oK5iXtVbC0w=";
 
 type Call = fn(Access, Caller) -> BoxFuture<'static, Result<(), AccessError>>;
 
@@ -175,11 +178,11 @@ async fn watched() -> (Watched, Access) {
     store.add_user(&robot).await.unwrap();
     let urn = urn("urn:li:dataHubPolicy:some");
     store.put_policies(&[PolicyRecord { urn, info: granting("bob", &[]) }]).await.unwrap();
-    let now = tower_pat::clock::Timestamp::from_seconds(4_000_000_000);
+    let now = Timestamp::from_seconds(4_000_000_000);
     let record = tower_pat::token::TokenRecord::new(BOBS, "ci", user("bob"), user("eve"), now);
     tower_pat::token_service::TokenStore::insert(&store, &record).await.unwrap();
     let config = Config::builder(KEY, SALT).build().unwrap();
-    let access = Access::new(&config, std::sync::Arc::new(store.clone()));
+    let access = Access::new(&config, Arc::new(store.clone()));
     store.calls();
     (store, access)
 }
@@ -272,6 +275,45 @@ async fn introspection_in_an_outage_is_no_answer() {
 }
 
 #[tokio::test]
+async fn introspection_without_a_key_is_no_answer() {
+    let here = Place::new(Watched::default()).await;
+    let there = config().verification_key(NEW_KEY).build().unwrap();
+    let there = TokenService::new(&there, Arc::new(here.store.clone())).clock(here.clock.clone());
+    there.promote_key(TokenKey::new(NEW_KEY).unwrap().id(), &user("max")).await.unwrap();
+    let lifetime = AccessTokenDuration::OneHour.lifetime();
+    let request = MintRequest::new(TokenType::Personal, user("bob"), lifetime);
+    let minted = there.mint(request).await.unwrap();
+    let text = minted.token.expose();
+    let error = here.access.introspect(&max(), text).await.unwrap_err();
+    assert_eq!(error.kind(), AccessErrorKind::Unavailable);
+    // What is no token with whatever key is none.
+    assert!(here.access.introspect(&max(), "a.b.c").await.unwrap().is_none());
+    // And revoking goes by the text.
+    let revoked = here.access.revoke_token_by_text(&max(), text).await.unwrap();
+    assert_eq!(revoked, RevokedByText::Revoked);
+}
+
+/// A request to make a token has come as far as storing it, and then its key is retired.
+#[tokio::test]
+async fn nobody_gets_a_token_of_a_key_that_was_retired_meanwhile() {
+    let store = Watched::default();
+    let place = Place::with(store, config().verification_key(NEW_KEY)).await;
+    let [old, new] = [KEY, NEW_KEY].map(|text| TokenKey::new(text).unwrap().id());
+    place.store.before("insert", move |store| {
+        Box::pin(async move {
+            let (by, at) = (user("max"), Timestamp::from_seconds(1));
+            store.promote_key(new, &[old, new], &by, at).await.unwrap();
+            store.retire_key(old, &by, at).await.unwrap();
+        })
+    });
+    let minted = place.mint(TokenType::Personal, "bob", HOUR).await;
+    assert_eq!(minted.record.key_id, Some(new));
+    assert!(place.is_good(&minted).await);
+    let listed = place.tokens.list(&TokenQuery::default()).await.unwrap();
+    assert_eq!(listed.tokens, [minted.record]);
+}
+
+#[tokio::test]
 async fn a_list_is_one_query_and_a_manager_revokes_by_one_write() {
     let (store, access) = watched().await;
     let query = TokenQuery::default().filter(TokenFilter::Owner(vec![user("bob")]));
@@ -282,9 +324,10 @@ async fn a_list_is_one_query_and_a_manager_revokes_by_one_write() {
     // The record, its rules, and the write.
     access.revoke_token(&caller("zoe", &[TOKENS]), &BOBS).await.unwrap();
     assert_eq!(store.calls(), 3);
+    // Which key signs, the record, and whether that key was retired meanwhile.
     let request = CreateToken::new(TokenType::Personal, user("bob"), HOUR, "a");
     access.create_token(&caller("bob", &[GENERATE]), request).await.unwrap();
-    assert_eq!(store.calls(), 1);
+    assert_eq!(store.calls(), 3);
 }
 
 #[tokio::test]

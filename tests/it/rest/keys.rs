@@ -138,6 +138,10 @@ async fn rules_revoke_what_was_made_before() {
     assert_eq!((made.status, made.json()), (201, expected.clone()));
     api.world.becomes(before, 401).await;
     assert_eq!(api.world.answer(after).await.status, 200);
+    // One that does not reach as far changes nothing, and is told what is in force.
+    let shorter = json!({ "scope": "ACTOR", "subject": alice, "issuedBefore": now - 5_000 });
+    let made = api.post(&api.root, "/revocation-rules", &shorter).await;
+    assert_eq!((made.status, made.json()), (201, expected.clone()));
     let listed = api.get(&api.root, "/revocation-rules?count=1").await.json();
     assert_eq!(listed, json!({ "start": 0, "count": 1, "total": 2, "rules": [expected] }));
     assert_eq!(api.get(&api.root, "/revocation-rules?scope=ALL").await.status, 400);

@@ -1,17 +1,18 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::{Request, header};
 use tower_pat::{
     Authenticator, TokenService,
     actor::PasswordStore,
     rejection::RejectionCode,
+    session::Sessions,
     store::{MemoryStore, Store},
-    token::{AccessTokenDuration, TokenType},
+    token::{AccessTokenDuration, TokenKey, TokenType},
     token_service::MintRequest,
 };
 
-use super::{Site, URL, WRONG, password, set_cookie};
-use crate::support::{Answer, config, user};
+use super::{GOOD, Site, URL, WRONG, password, set_cookie};
+use crate::support::{Answer, Log, config, user};
 
 fn is_removed(answer: &Answer) -> bool {
     set_cookie(answer) == "tower_pat_session=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0"
@@ -71,6 +72,44 @@ where
     assert_eq!(site.log_out(&format!("{cookie}; {other}")).await.status, 204);
     site.becomes(&cookie, 401).await;
     site.becomes(&other, 401).await;
+}
+
+pub(super) async fn a_session_of_a_key_that_is_not_here_is_not_said_to_be_ended<S>(site: &Site<S>)
+where
+    S: Store + PasswordStore + Clone,
+{
+    const NEW: &str = "Zk3vB9xWq1LmT6yNcR8pD2sHfJ4gUaE7oK5iXtVbC0w=";
+    let ours = site.log_in().await;
+    // No key is missing yet, so what fits none is no session.
+    assert_eq!(site.log_out(&forged(&ours)).await.status, 204);
+    let there = config().verification_key(NEW).build().unwrap();
+    let store = Arc::new(site.store.clone());
+    let tokens = TokenService::new(&there, store.clone()).clock(site.clock.clone());
+    let there = Sessions::new(&there, store, URL.parse().unwrap()).clock(site.clock.clone());
+    tokens.promote_key(TokenKey::new(NEW).unwrap().id(), &user("datahub")).await.unwrap();
+    let (name, good) = ("alice", password(GOOD));
+    let session = there.log_in(name, &good, "192.0.2.7".parse().unwrap()).await.unwrap();
+    site.clock.advance(Duration::from_secs(1));
+
+    let log = Log::default();
+    let guard = log.capture(tracing::Level::INFO);
+    // Together with one of ours, which is ended.
+    let cookie = format!("tower_pat_session={}", session.token.expose());
+    let answer = site.log_out(&format!("{ours}; {cookie}")).await;
+    assert_eq!((answer.status, answer.code().as_str()), (503, "unavailable"));
+    assert!(!answer.headers.contains_key(header::SET_COOKIE));
+    assert!(site.sessions.log_out(&session.token).await.is_err());
+    assert_eq!(log.take(), "");
+    drop(guard);
+    site.becomes(&ours, 401).await;
+    // Where the key is, it is ended.
+    there.log_out(&session.token).await.unwrap();
+    assert!(tokens.verify(session.token.expose()).await.is_err());
+}
+
+fn forged(cookie: &str) -> String {
+    let (text, last) = cookie.split_at(cookie.len() - 1);
+    format!("{text}{}", if last == "A" { "E" } else { "A" })
 }
 
 pub(super) async fn another_origin_logs_nobody_out<S>(site: &Site<S>)

@@ -179,6 +179,7 @@ macro_rules! for_each_case {
                 logging_out_twice_or_without_session_is_no_error
                 only_a_session_is_ended
                 all_sessions_in_a_request_are_ended
+                a_session_of_a_key_that_is_not_here_is_not_said_to_be_ended
                 another_origin_logs_nobody_out
             }
             passwords {
