@@ -44,8 +44,11 @@ pub struct Sessions {
     /// When it was last said that there are too many, in nanoseconds; 0 if never.
     said_busy: Arc<AtomicU64>,
     /// A key that is missing here, if any is, and when that was found out.
-    missing_key: Arc<Mutex<Option<(Monotonic, Option<KeyId>)>>>,
+    missing_key: Arc<Mutex<Option<MissingKey>>>,
 }
+
+/// When it was found out, and a key that is missing, if any is.
+type MissingKey = (Monotonic, Option<KeyId>);
 
 /// Somebody's session: the only place where its text is.
 #[derive(Debug, Clone)]
