@@ -41,13 +41,13 @@ async fn use_numbers(connection: &mut PgConnection, count: u32) {
     }
 }
 
-/// Reads on with a new connection, once there is one.
+/// Reads on with a new connection, once there is one: the server does not end all at once.
 async fn read_anew(store: &PostgresStore, cursor: &FeedCursor) -> ChangeBatch {
     let begun = Instant::now();
     loop {
         match store.since(cursor).await {
-            Ok(batch) => return batch,
-            Err(error) => assert!(begun.elapsed() < SOON, "{error}"),
+            Ok(batch) if batch.gap => return batch,
+            answer => assert!(begun.elapsed() < SOON, "{answer:?}"),
         }
         sleep(Duration::from_millis(20)).await;
     }
@@ -73,7 +73,6 @@ async fn a_crash_behind_a_pooler_is_a_gap() {
         assert!(begun.elapsed() < SOON);
     }
     let after = read_anew(&store, &before).await;
-    assert!(after.gap);
     let mut writer = database.connection().await;
     use_numbers(&mut writer, 10).await;
     connect(&database).await.create_user(&user("bob")).await.unwrap();
