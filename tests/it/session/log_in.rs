@@ -296,26 +296,29 @@ async fn every_session_lasts_a_while_and_ends() {
     }
 }
 
+/// Times that nobody can tell apart. Of those that are, the quickest of each are not alike, however
+/// often it is tried; whatever else the machine does is not among the quickest in the end.
+fn are_alike(took: &[(Duration, &str)]) -> bool {
+    let (quickest, slowest) = (took.iter().min().unwrap(), took.iter().max().unwrap());
+    quickest.0 * 2 > slowest.0
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_takes_as_long_for_nobody_as_for_a_wrong_password() {
     let site = Site::new(MemoryStore::default()).await;
-    let (mut wrong, mut others) = (Duration::MAX, [Duration::MAX; 3]);
-    // The quickest of each, whatever else the machine does.
-    for number in 0..7 {
+    let mut took = ["alice", "nobody", "bob", "(("].map(|name| (Duration::MAX, name));
+    for number in 0..100 {
         let address = format!("192.0.2.{number}");
-        let took = async |name| {
+        for (best, name) in &mut took {
             let began = Instant::now();
             assert_eq!(site.try_log_in(name, WRONG, &address).await.status, 400);
-            began.elapsed()
-        };
-        wrong = wrong.min(took("alice").await);
-        for (name, best) in ["nobody", "bob", "(("].into_iter().zip(&mut others) {
-            *best = took(name).await.min(*best);
+            *best = began.elapsed().min(*best);
+        }
+        if number >= 3 && are_alike(&took) {
+            break;
         }
     }
-    for other in others {
-        assert!(other * 2 > wrong && wrong * 2 > other, "{wrong:?} {others:?}");
-    }
+    assert!(are_alike(&took), "{took:?}");
 }
 
 #[cfg(feature = "sqlite")]
@@ -345,17 +348,18 @@ async fn it_takes_as_long_for_whoever_may_not_log_in() {
         ("((", GOOD),
     ];
     let mut took = cases.map(|(name, _)| (Duration::MAX, name));
-    // The quickest of each, whatever else the machine does.
-    for number in 0..7 {
+    for number in 0..100 {
         let address = format!("192.0.2.{number}");
         for ((name, password), (best, _)) in cases.iter().zip(&mut took) {
             let began = Instant::now();
             assert_eq!(site.try_log_in(name, password, &address).await.status, 400, "{name}");
             *best = began.elapsed().min(*best);
         }
+        if number >= 3 && are_alike(&took) {
+            break;
+        }
     }
-    let (quickest, slowest) = (took.iter().min().unwrap(), took.iter().max().unwrap());
-    assert!(quickest.0 * 2 > slowest.0, "{took:?}");
+    assert!(are_alike(&took), "{took:?}");
 }
 
 #[cfg(feature = "sqlite")]
