@@ -11,6 +11,7 @@
 #   continue   let them go on
 #   kill       end every process of the server at once (SIGKILL)
 #   start      start the server again, on the same data, after `kill`
+#   restart    end the server in order (SIGINT, its "fast shutdown") and start it again
 #
 # Without --durable it does not wait for the disk (`fsync`), which a crash of the machine alone would
 # show: what was committed outlives `kill` all the same. NAME=VALUE are settings of the server.
@@ -63,6 +64,15 @@ signal() {
     return 0
 }
 
+# Waits until the server is gone, for half a minute at most.
+gone() {
+    for _ in $(seq 600); do
+        pgrep -f -- "$data( |$)" >/dev/null || return 0
+        sleep 0.05
+    done
+    return 1
+}
+
 clean_up() {
     trap '' INT TERM HUP
     if [ -n "$server" ] && kill -0 "$server" 2>/dev/null; then
@@ -110,10 +120,13 @@ while read -r command; do
             signal KILL
             wait "$server" 2>/dev/null
             # What those held is free only when they are gone.
-            while pgrep -f -- "$data( |$)" >/dev/null; do sleep 0.05; done
-            echo ok
+            gone && echo ok || echo "processes of the server are still there"
             ;;
         start) start 2>/dev/null && echo ok || echo "the server did not start" ;;
+        restart)
+            kill -INT "$server"
+            gone && start 2>/dev/null && echo ok || echo "the server did not start again"
+            ;;
         *) printf 'unknown command %s\n' "$command" ;;
     esac
 done

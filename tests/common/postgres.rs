@@ -105,6 +105,11 @@ impl Server {
         self.command("start");
     }
 
+    /// Ends the server in order (SIGINT, "fast shutdown"), and starts it again.
+    pub(crate) fn restart(&self) {
+        self.command("restart");
+    }
+
     /// Whether the server is private to this process, and can be stopped.
     pub(crate) fn is_private(&self) -> bool {
         self.script.is_some()

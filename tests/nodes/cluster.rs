@@ -6,11 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::try_join_all;
 use tempfile::TempDir;
-use tokio::{
-    sync::{Mutex, MutexGuard},
-    task::block_in_place,
-};
+use tokio::task::block_in_place;
 use tower_pat::random::{OsRandom, secret};
 
 use crate::{
@@ -32,7 +30,6 @@ pub(crate) struct Cluster {
     pub(crate) root: String,
     server: Server,
     _folder: TempDir,
-    _alone: MutexGuard<'static, ()>,
 }
 
 impl Cluster {
@@ -43,8 +40,6 @@ impl Cluster {
 
     /// The same, with this in their environment.
     pub(crate) async fn start_with(more: Vec<(&'static str, String)>) -> Result<Self, BoxError> {
-        static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
-        let alone = ONE_AT_A_TIME.lock().await;
         let server = block_in_place(|| Server::start(&["--durable"]));
         // Nobody's superuser: there is a limit to the connections of those who are not.
         for sql in ["CREATE ROLE node LOGIN", "CREATE DATABASE tokens OWNER node"] {
@@ -54,20 +49,30 @@ impl Cluster {
         let folder = TempDir::new()?;
         let secrets = Secrets { key: secret(&OsRandom)?, salt: secret(&OsRandom)?, more };
         let (mut nodes, mut proxies) = (Vec::new(), Vec::new());
-        let mut root = None;
         for name in ["node1", "node2", "node3"] {
-            let proxy = Proxy::start(&socket).await?;
-            let database = format!("postgres://node@{}/tokens?sslmode=disable", proxy.address());
-            let node = Arc::new(Node::new(folder.path(), name, database, &secrets));
-            let said = node.start().await?;
-            // The first one shows it.
-            let mut tokens = said.iter().filter_map(|line| line.strip_prefix("token: "));
-            root = root.or_else(|| tokens.next().map(str::to_owned));
-            nodes.push(node);
+            let proxy = Proxy::start(&socket, &folder.path().join(format!("{name}.proxy")))?;
+            let database = format!(
+                "postgres://node@localhost/tokens?sslmode=disable&application_name={name}&host={}",
+                proxy.folder().display()
+            );
+            nodes.push(Arc::new(Node::new(folder.path(), name, database, &secrets)));
             proxies.push(proxy);
         }
-        let root = root.ok_or("no token was shown")?;
-        Ok(Self { nodes, proxies, root, server, _folder: folder, _alone: alone })
+        // At once, on an empty database, of which one is the first.
+        let said: Vec<String> = try_join_all(nodes.iter().map(|node| node.start())).await?.concat();
+        let shown = |what: &str| -> Vec<_> {
+            said.iter().filter_map(|line| line.strip_prefix(what)).map(str::to_owned).collect()
+        };
+        let tokens = shown("token: ");
+        assert_eq!((tokens.len(), shown("password: ").len()), (1, 1), "shown by one node alone");
+        let root = tokens[0].clone();
+        for node in &nodes {
+            let begun = Instant::now();
+            while node.ask(&root).await != Answer::Accepted {
+                assert!(begun.elapsed() < RESUMED, "{} does not know the token shown", node.name);
+            }
+        }
+        Ok(Self { nodes, proxies, root, server, _folder: folder })
     }
 
     pub(crate) fn set_networks(&self, network: Network) {
@@ -92,6 +97,11 @@ impl Cluster {
     /// Starts the server again after that.
     pub(crate) fn start_server(&self) {
         block_in_place(|| self.server.start_again());
+    }
+
+    /// Ends it in order, and starts it again.
+    pub(crate) fn restart_server(&self) {
+        block_in_place(|| self.server.restart());
     }
 
     /// The URL of the nodes' database, for a superuser and past the proxies.

@@ -33,7 +33,21 @@ mod program;
 mod proxy;
 mod travel;
 
-use std::error::Error;
+use std::{error::Error, future::Future, time::Duration};
+
+use tokio::{sync::Mutex, time::timeout};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 type TestResult = Result<(), BoxError>;
+
+/// Runs one test at a time, and none for ever.
+async fn alone(test: impl Future<Output = TestResult>) -> TestResult {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+    let _alone = ONE_AT_A_TIME.lock().await;
+    // It is built first, which takes what it takes.
+    program::program().await;
+    timeout(LIMIT, test).await.map_err(|_| format!("not done within {LIMIT:?}"))?
+}
+
+/// What a test may take, several times of what it takes.
+const LIMIT: Duration = Duration::from_secs(180);

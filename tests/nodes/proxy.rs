@@ -1,15 +1,17 @@
-//! A TCP proxy in front of the server's socket, which can behave as a bad network does.
+//! A proxy in front of the server's socket, which can behave as a bad network does.
+//!
+//! It is a socket itself, in a folder of its own: on a port, every user of the machine could come to
+//! the server, which asks for no password.
 
 use std::{
-    io,
-    net::SocketAddr,
+    fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream, UnixStream, tcp, unix},
+    net::{UnixListener, UnixStream, unix},
     sync::{mpsc, watch},
     task::JoinHandle,
     time::{Instant, sleep_until},
@@ -24,7 +26,7 @@ pub(crate) enum Network {
     WithoutNotifications,
     /// Keeps everything until it is good again, as if packets were lost: nobody is told anything.
     Silent,
-    /// Resets every connection, and every new one.
+    /// Ends every connection, and every new one.
     Cut,
     /// Each answer of the server takes this long.
     Slow(Duration),
@@ -33,23 +35,24 @@ pub(crate) enum Network {
 /// Ends with this.
 #[derive(Debug)]
 pub(crate) struct Proxy {
-    address: SocketAddr,
+    folder: PathBuf,
     network: watch::Sender<Network>,
     accepting: JoinHandle<()>,
 }
 
 impl Proxy {
-    /// A proxy for the server with this socket.
-    pub(crate) async fn start(socket: &Path) -> io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
+    /// A proxy for the server with this socket, whose own is in a folder that is made for it.
+    pub(crate) fn start(socket: &Path, folder: &Path) -> io::Result<Self> {
+        fs::create_dir(folder)?;
+        let listener = UnixListener::bind(folder.join(".s.PGSQL.5432"))?;
         let (network, state) = watch::channel(Network::Good);
         let accepting = tokio::spawn(accept(listener, socket.to_owned(), state));
-        Ok(Self { address, network, accepting })
+        Ok(Self { folder: folder.to_owned(), network, accepting })
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+    /// What is the host for a client.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     pub(crate) fn set(&self, network: Network) {
@@ -63,7 +66,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, socket: PathBuf, network: watch::Receiver<Network>) {
+async fn accept(listener: UnixListener, socket: PathBuf, network: watch::Receiver<Network>) {
     loop {
         if let Ok((client, _)) = listener.accept().await {
             tokio::spawn(carry(client, socket.clone(), network.clone()));
@@ -71,10 +74,8 @@ async fn accept(listener: TcpListener, socket: PathBuf, network: watch::Receiver
     }
 }
 
-/// One connection. Whatever ends it, the other side is told so by a reset.
-async fn carry(client: TcpStream, socket: PathBuf, mut network: watch::Receiver<Network>) {
-    let _ = client.set_nodelay(true);
-    let _ = client.set_zero_linger();
+/// One connection. Whatever ends it, both sides are told so at once.
+async fn carry(client: UnixStream, socket: PathBuf, mut network: watch::Receiver<Network>) {
     if passing(&mut network).await.is_none() {
         return;
     }
@@ -97,7 +98,7 @@ async fn passing(network: &mut watch::Receiver<Network>) -> Option<Network> {
 }
 
 async fn requests(
-    mut from: tcp::OwnedReadHalf,
+    mut from: unix::OwnedReadHalf,
     mut to: unix::OwnedWriteHalf,
     mut network: watch::Receiver<Network>,
 ) -> Option<()> {
@@ -114,7 +115,7 @@ async fn requests(
 /// for TLS.
 async fn answers(
     mut from: unix::OwnedReadHalf,
-    mut to: tcp::OwnedWriteHalf,
+    mut to: unix::OwnedWriteHalf,
     mut network: watch::Receiver<Network>,
 ) -> Option<()> {
     let (queue, mut queued) = mpsc::channel::<(Instant, Vec<u8>)>(1024);

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use tower_pat::random::{OsRandom, secret};
 
 use crate::{
-    BoxError, TestResult,
+    BoxError, TestResult, alone,
     clients::Clients,
     cluster::{BOUND, Cluster},
     node::{Answer, Node},
@@ -38,76 +38,85 @@ async fn with_alice() -> Result<(Cluster, String), BoxError> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_suspension_is_known_to_every_node_within_the_bound() -> TestResult {
-    let (cluster, token) = with_alice().await?;
-    for (status, accepted) in [("SUSPENDED", false), ("ACTIVE", true), ("SUSPENDED", false)] {
-        let change = written(ALICE, "corpUserStatus", &json!({ "status": status }));
-        let first = &cluster.nodes[0];
-        assert_eq!(first.write(&cluster.root, "corpuser", &change).await, Answer::Accepted);
-        for node in &cluster.nodes {
-            let took = node.until(&token, accepted, BOUND + REQUEST).await?;
-            println!("{status} at {} after {took:?}", node.name);
+    alone(async {
+        let (cluster, token) = with_alice().await?;
+        for (status, accepted) in [("SUSPENDED", false), ("ACTIVE", true), ("SUSPENDED", false)] {
+            let change = written(ALICE, "corpUserStatus", &json!({ "status": status }));
+            let first = &cluster.nodes[0];
+            assert_eq!(first.write(&cluster.root, "corpuser", &change).await, Answer::Accepted);
+            for node in &cluster.nodes {
+                let took = node.until(&token, accepted, BOUND + REQUEST).await?;
+                println!("{status} at {} after {took:?}", node.name);
+            }
         }
-    }
-    cluster.stop().await
+        cluster.stop().await
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_policy_is_known_to_every_node_within_the_bound() -> TestResult {
-    let (cluster, token) = with_alice().await?;
-    let urn = "urn:li:dataHubPolicy:tags";
-    let policy = written(
-        urn,
-        "dataHubPolicyInfo",
-        &json!({
-            "displayName": "tags", "description": "", "type": "METADATA", "state": "ACTIVE",
-            "privileges": ["CREATE_ENTITY", "EDIT_ENTITY"], "actors": { "users": [ALICE] },
-        }),
-    );
-    let (first, root) = (&cluster.nodes[0], &cluster.root);
-    for node in &cluster.nodes {
-        assert!(matches!(tag(node, &token).await, Answer::Refused(403, _)), "{}", node.name);
-    }
-    assert_eq!(first.write(root, "dataHubPolicy", &policy).await, Answer::Accepted);
-    everywhere(&cluster, &token, true).await;
-    assert_eq!(first.delete(root, "dataHubPolicy", urn).await, Answer::Accepted);
-    everywhere(&cluster, &token, false).await;
-    cluster.stop().await
+    alone(async {
+        let (cluster, token) = with_alice().await?;
+        let urn = "urn:li:dataHubPolicy:tags";
+        let policy = written(
+            urn,
+            "dataHubPolicyInfo",
+            &json!({
+                "displayName": "tags", "description": "", "type": "METADATA", "state": "ACTIVE",
+                "privileges": ["CREATE_ENTITY", "EDIT_ENTITY"], "actors": { "users": [ALICE] },
+            }),
+        );
+        let (first, root) = (&cluster.nodes[0], &cluster.root);
+        for node in &cluster.nodes {
+            assert!(matches!(tag(node, &token).await, Answer::Refused(403, _)), "{}", node.name);
+        }
+        assert_eq!(first.write(root, "dataHubPolicy", &policy).await, Answer::Accepted);
+        everywhere(&cluster, &token, true).await;
+        assert_eq!(first.delete(root, "dataHubPolicy", urn).await, Answer::Accepted);
+        everywhere(&cluster, &token, false).await;
+        cluster.stop().await
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_replaced_while_all_nodes_serve() -> TestResult {
-    let cluster = Cluster::start_with(vec![
-        ("TOWER_PAT_VERIFICATION_KEYS", secret(&OsRandom)?),
-        // What a token makes does not end with it, as it would when its key is retired.
-        ("TOWER_PAT_TOKEN_MINTING", "unbounded".to_owned()),
-    ])
-    .await?;
-    let (nodes, root) = (&cluster.nodes, &cluster.root);
-    let clients = Clients::start(&cluster).await?;
-    let (old, new) =
-        (key(&nodes[0], root, "SIGNING").await?, key(&nodes[0], root, "VERIFYING").await?);
-    sleep(BOUND).await;
-    assert_eq!(nodes[0].change_key(root, &new, "promote").await, Answer::Accepted);
-    sleep(BOUND).await;
-    let mut made = Vec::new();
-    for node in nodes {
-        assert_eq!(key(node, root, "SIGNING").await?, new, "{}", node.name);
-        let minted = node.mint(root, "datahub", "of the new key").await;
-        made.push(minted.map_err(|answer| format!("minting: {answer:?}"))?.0);
-    }
-    sleep(BOUND).await;
-    // No token was refused, of either key.
-    clients.judge().await?;
-
-    assert_eq!(nodes[1].change_key(root, &old, "retire").await, Answer::Accepted);
-    for node in nodes {
-        let took = node.until(root, false, BOUND + REQUEST).await?;
-        println!("a token of the old key is refused at {} after {took:?}", node.name);
-        for text in &made {
-            assert_eq!(node.ask(text).await, Answer::Accepted, "{}", node.name);
+    alone(async {
+        let cluster = Cluster::start_with(vec![
+            ("TOWER_PAT_VERIFICATION_KEYS", secret(&OsRandom)?),
+            // What a token makes does not end with it, as it would when its key is retired.
+            ("TOWER_PAT_TOKEN_MINTING", "unbounded".to_owned()),
+        ])
+        .await?;
+        let (nodes, root) = (&cluster.nodes, &cluster.root);
+        let clients = Clients::start(&cluster).await?;
+        let (old, new) =
+            (key(&nodes[0], root, "SIGNING").await?, key(&nodes[0], root, "VERIFYING").await?);
+        sleep(BOUND).await;
+        assert_eq!(nodes[0].change_key(root, &new, "promote").await, Answer::Accepted);
+        sleep(BOUND).await;
+        let mut made = Vec::new();
+        for node in nodes {
+            assert_eq!(key(node, root, "SIGNING").await?, new, "{}", node.name);
+            let minted = node.mint(root, "datahub", "of the new key").await;
+            made.push(minted.map_err(|answer| format!("minting: {answer:?}"))?.0);
         }
-    }
-    cluster.stop().await
+        sleep(BOUND).await;
+        // No token was refused, of either key.
+        clients.judge().await?;
+
+        assert_eq!(nodes[1].change_key(root, &old, "retire").await, Answer::Accepted);
+        for node in nodes {
+            let took = node.until(root, false, BOUND + REQUEST).await?;
+            println!("a token of the old key is refused at {} after {took:?}", node.name);
+            for text in &made {
+                assert_eq!(node.ask(text).await, Answer::Accepted, "{}", node.name);
+            }
+        }
+        cluster.stop().await
+    })
+    .await
 }
 
 /// The id of the key in this state.
