@@ -85,7 +85,8 @@ struct Args {
     data: PathBuf,
     /// PostgreSQL for tokens, users and policies, such as postgres://user@host/database, which several
     /// nodes can share; entities stay in the folder. All nodes need the same key and salt, and each a
-    /// folder of its own. Start one first, which shows the token and the password of the root user.
+    /// folder of its own. The first one shows the token and the password of the root user; of several
+    /// that start at once, one does.
     /// A password is better given by PGPASSWORD or PGPASSFILE, since others can see arguments.
     #[cfg(feature = "postgres")]
     #[arg(long, value_name = "URL")]

@@ -35,8 +35,9 @@ pub(crate) struct Urls {
 /// start, or what is asked for; a new token also takes back that the root user was removed or
 /// suspended.
 ///
-/// The policies are written last: as long as there are none, it is the first start, so a start that
-/// dies here is followed by a first start.
+/// The policies are written first: of several nodes that start at once on an empty database, the one
+/// whose policies are written is the first, and no other shows anything. Should that one die before it
+/// has shown them, `--new-token` and `--new-password` make others.
 pub(crate) async fn set_up(
     service: &MetadataService,
     sessions: &Sessions,
@@ -44,7 +45,10 @@ pub(crate) async fn set_up(
     out: &mut impl Write,
 ) -> Result<(), Box<dyn Error>> {
     let root = Urn::corpuser(ROOT)?;
-    let is_first = service.store.policies().await?.is_empty();
+    let is_empty = service.store.policies().await?.is_empty();
+    let changed = service.store.seed_policies(&default_policies()).await?;
+    tracing::info!("{changed} default policies written");
+    let is_first = is_empty && changed > 0;
     if is_first || asked.new_token {
         let lifetime = AccessTokenDuration::ThreeMonths.lifetime();
         let request = MintRequest::new(TokenType::Personal, root.clone(), lifetime)
@@ -69,8 +73,6 @@ pub(crate) async fn set_up(
         let password = new_password(sessions, &Urn::corpuser(user)?, &root).await?;
         writeln!(out, "password of {user}: {}", password.expose())?;
     }
-    let changed = service.store.seed_policies(&default_policies()).await?;
-    tracing::info!("{changed} default policies written");
     Ok(())
 }
 
