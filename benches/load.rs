@@ -82,15 +82,12 @@ async fn main() -> ExitCode {
 async fn load(args: &Args) -> Result<bool, BoxError> {
     let plans = Plans::default();
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(plans.clone()))?;
-    let url = match &args.url {
-        Some(url) => url.clone(),
-        None => {
-            let database = postgres::Database::new().await;
-            let url = database.url();
-            // It goes with its server.
-            std::mem::forget(database);
-            url
-        }
+    // It ends with this, and its folder goes.
+    let server = args.url.is_none().then(|| postgres::Server::start(&["--durable"]));
+    let url = match (&server, &args.url) {
+        (Some(server), _) => server.url().to_owned(),
+        (None, Some(url)) => url.clone(),
+        (None, None) => return Err("no database".into()),
     };
     let store = PostgresStore::connect(&url).await?;
     let config = Config::builder(secret(&OsRandom)?, secret(&OsRandom)?).build()?;
@@ -99,8 +96,15 @@ async fn load(args: &Args) -> Result<bool, BoxError> {
     store.create_user(&alice).await?;
 
     let count = usize::try_from(args.rows / 100)?.clamp(1, 20_000);
-    let minted = mint(&service, &alice, count).await?;
-    fill(&url, args.rows.saturating_sub(minted.len() as u64)).await?;
+    // In portions, so that they lie all over the table.
+    let (mut minted, mut filled) = (Vec::new(), 0);
+    for portion in 1..=PORTIONS {
+        minted.extend(mint(&service, &alice, count / PORTIONS).await?);
+        let to = args.rows.saturating_sub(count as u64) * portion as u64 / PORTIONS as u64;
+        fill(&url, filled, to).await?;
+        filled = to;
+    }
+    fill_others(&url).await?;
     let minted_among = mint(&service, &alice, count.min(2_000)).await?;
     println!("(the last {} among all the others)", minted_among.len());
     verify(&service, &minted).await?;
@@ -109,6 +113,9 @@ async fn load(args: &Args) -> Result<bool, BoxError> {
 
     let begun = Instant::now();
     let deleted = store.sweep(SystemClock::default().now(), &Retention::default()).await?;
+    if deleted == 0 {
+        return Err("nothing was swept".into());
+    }
     println!("sweep      {deleted} expired tokens deleted in {:.2?}", begun.elapsed());
 
     let is_good = explain(&url, &plans, &config, &alice, &minted).await?;
@@ -140,14 +147,13 @@ async fn mint(service: &TokenService, alice: &Urn, count: usize) -> Result<Vec<M
     Ok(minted.into_inner()?)
 }
 
-/// Tokens of alice, of which every tenth acts as a service and every tenth expired long ago; and users
-/// and rules, so that those tables are not small either.
-async fn fill(url: &str, rows: u64) -> Result<(), BoxError> {
+/// Tokens of alice with these numbers, of which every tenth acts as a service and every tenth expired
+/// long ago.
+async fn fill(url: &str, mut from: u64, rows: u64) -> Result<(), BoxError> {
     let begun = Instant::now();
     let now = SystemClock::default().now().as_millis();
     let (month, kept) = (30 * DAY, 300 * DAY);
     let mut connection = PgConnection::connect(url).await?;
-    let mut from = 0;
     while from < rows {
         let to = (from + STEP).min(rows);
         let sql = format!(
@@ -168,6 +174,14 @@ async fn fill(url: &str, rows: u64) -> Result<(), BoxError> {
         from = to;
         eprintln!("filled {from} of {rows}, {:.0?}", begun.elapsed());
     }
+    connection.close().await?;
+    Ok(())
+}
+
+/// Users and rules, so that those tables are not small either.
+async fn fill_others(url: &str) -> Result<(), BoxError> {
+    let now = SystemClock::default().now().as_millis();
+    let mut connection = PgConnection::connect(url).await?;
     let sql = format!(
         "INSERT INTO users (urn) SELECT 'urn:li:corpuser:user' || i FROM generate_series(1, 10000) i;
          INSERT INTO revocation_rules (scope, subject, issued_before, made_by)
@@ -185,7 +199,6 @@ async fn fill(url: &str, rows: u64) -> Result<(), BoxError> {
         sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await?;
     }
     connection.close().await?;
-    println!("fill       {rows} tokens of one owner by SQL in {:.0?}", begun.elapsed());
     Ok(())
 }
 
@@ -200,7 +213,7 @@ async fn verify(service: &TokenService, minted: &[Minted]) -> Result<(), BoxErro
         Ok(())
     })
     .await?;
-    println!("verify     cold: {figures}");
+    println!("verify     not remembered by the node: {figures}");
     Ok(())
 }
 
@@ -228,7 +241,7 @@ async fn lists(store: &PostgresStore, alice: &Urn, when: &str) -> Result<(), Box
                 total = store.list(&query).await?.total;
                 best = best.min(begun.elapsed());
             }
-            println!("list{when}  {name:>16}, page {page:>5}: {best:.1?}, of {total}");
+            println!("list{when}  {name:>16}, page {page:>5}: best of five {best:.1?}, of {total}");
         }
     }
     Ok(())
@@ -286,7 +299,7 @@ fn request(text: &str) -> Result<Parts, BoxError> {
 }
 
 /// Shows what the server says of how it goes about each statement of a request; whether none reads a
-/// whole table.
+/// whole table. It fails if the server tells no plan of one of them.
 async fn explain(
     url: &str,
     plans: &Plans,
@@ -298,13 +311,7 @@ async fn explain(
                    -c client_min_messages=log";
     let question = if url.contains('?') { '&' } else { '?' };
     let options = options.replace(' ', "%20").replace('=', "%3D");
-    let store = match PostgresStore::connect(&format!("{url}{question}options={options}")).await {
-        Ok(store) => store,
-        Err(error) => {
-            println!("no plans: {error}");
-            return Ok(true);
-        }
-    };
+    let store = PostgresStore::connect(&format!("{url}{question}options={options}")).await?;
     let service = TokenService::new(config, Arc::new(store.clone()));
     let authenticator = Authenticator::builder(config.clone(), store.clone()).build().await?;
     let (text, _) = minted.last().ok_or("none")?;
@@ -319,9 +326,9 @@ async fn explain(
         tokio::time::sleep(BOUND / 2).await;
         is_good &= plans.show("the feed", is_last);
         let (_, id) = &mint_quietly(&service, alice).await?;
-        plans.show("mint", is_last);
+        is_good &= plans.show("mint", is_last);
         store.revoke(id, alice, SystemClock::default().now()).await?;
-        plans.show("revoke", is_last);
+        is_good &= plans.show("revoke", is_last);
         for page in [0, 999] {
             store.list(&TokenQuery::default().page(page * PAGE, PAGE)).await?;
         }
@@ -332,6 +339,11 @@ async fn explain(
     }
     drop(authenticator);
     store.close().await;
+    for of in ["verify", "the feed", "mint", "revoke"] {
+        if !plans.has(of) {
+            return Err(format!("the server told no plan of {of}").into());
+        }
+    }
     Ok(is_good)
 }
 
@@ -397,12 +409,18 @@ struct Plans {
     is_on: Arc<AtomicBool>,
     texts: Arc<Mutex<Vec<String>>>,
     shown: Arc<Mutex<HashSet<String>>>,
+    /// What there were plans of.
+    told: Arc<Mutex<HashSet<String>>>,
 }
 
 impl Plans {
     fn take(&self) -> Vec<String> {
         self.is_on.store(true, Ordering::Relaxed);
         std::mem::take(&mut *self.texts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn has(&self, of: &str) -> bool {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).contains(of)
     }
 
     /// Prints those since the last time, each once, if they are wanted. Whether none of them reads a
@@ -415,6 +433,9 @@ impl Plans {
             let lines: Vec<&str> = text.lines().collect();
             let begin = lines.iter().position(|line| line.contains("(cost=")).unwrap_or_default();
             let (query, plan) = lines.split_at(begin);
+            if plan.iter().any(|line| line.contains("(cost=")) {
+                self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(of.to_owned());
+            }
             // A table of one row has no other way.
             is_good &= !plan
                 .iter()
@@ -456,6 +477,8 @@ impl Visit for Plans {
     }
 }
 
+/// In how many portions tokens are made between the others.
+const PORTIONS: usize = 20;
 const PAGE: u32 = 20;
 const DAY: i64 = 86_400_000;
 /// How many are filled at once.
