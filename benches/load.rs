@@ -117,6 +117,8 @@ async fn load(args: &Args) -> Result<bool, BoxError> {
         return Err("nothing was swept".into());
     }
     println!("sweep      {deleted} expired tokens deleted in {:.2?}", begun.elapsed());
+    // As they are for long: a sweep has added up what was made and revoked.
+    lists(&store, &alice, ", swept").await?;
 
     let is_good = explain(&url, &plans, &config, &alice, &minted).await?;
     rule(&url, &store, &config, &alice, &minted_among).await?;
