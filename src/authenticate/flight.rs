@@ -12,7 +12,7 @@ use std::{
 use tokio::{runtime::Handle, sync::watch, time::timeout};
 use tracing::Instrument;
 
-use super::{AuthenticateError, Authentication, authenticator::Start};
+use super::{AuthenticateError, Authentication, judge::Start};
 use crate::{
     backend::StoreError,
     caught::{Caught, Panicked},

@@ -1,0 +1,201 @@
+//! What becomes of what is remembered when a change arrives, or may have been missed.
+
+use std::sync::{Weak, atomic::Ordering};
+
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{
+    AuthenticateError,
+    judge::Inner,
+    revalidate::{BATCH, Known, Suspect},
+    verified::Renewal,
+};
+use crate::{
+    backend::chain,
+    caught::Caught,
+    feed::{Change, ChangeSink, Follower},
+    token_service::TokenPlace,
+};
+
+impl Inner {
+    /// After each reading of a feed, whatever came of it.
+    fn after_reading(&self) {
+        let now = self.clock.monotonic();
+        let is_fresh = self.is_fresh(now);
+        if is_fresh {
+            self.outage.over();
+        } else if !self.may_serve_stale(now) {
+            self.outage.ended();
+        }
+        // Here and not where it moves, since that is also elsewhere.
+        let epoch = self.current_epoch();
+        if self.seen_epoch.swap(epoch, Ordering::AcqRel) != epoch {
+            self.has_suspects.store(true, Ordering::Release);
+        }
+        if is_fresh && self.has_suspects.load(Ordering::Acquire) {
+            self.suspected.notify_one();
+        }
+    }
+
+    /// Some tokens that are suspect. None while the feed is stale: whatever is found out then is no
+    /// answer until it is read.
+    fn suspects(&self, limit: usize) -> Option<(TokenPlace, Vec<Suspect>)> {
+        let now = self.clock.monotonic();
+        if !self.is_fresh(now) {
+            return None;
+        }
+        // First, so that what comes to be suspect meanwhile is not overlooked.
+        self.has_suspects.store(false, Ordering::Release);
+        let epoch = self.current_epoch();
+        let found = [TokenPlace::Header, TokenPlace::Session]
+            .map(|place| (place, self.verified(place).suspects(epoch, now, limit)))
+            .into_iter()
+            .find(|(_, suspects)| !suspects.is_empty());
+        if found.is_some() {
+            self.has_suspects.store(true, Ordering::Release);
+        }
+        found
+    }
+
+    /// Judges these anew. What was not judged, since that failed, stays suspect.
+    async fn judge_batch(
+        &self,
+        place: TokenPlace,
+        suspects: &[Suspect],
+    ) -> Result<(), AuthenticateError> {
+        let start = self.begin();
+        let (mut texts, mut signed) = (Vec::new(), Vec::new());
+        for Suspect { text } in suspects {
+            // From the start, so that a key that is gone and whatever else was decided by the text
+            // alone counts too. Nobody waits for it.
+            let checked = std::str::from_utf8(text)
+                .ok()
+                .and_then(|text| self.verification.check_as(text, place, start.now).ok());
+            match checked {
+                Some(token) => {
+                    texts.push(text);
+                    signed.push(token);
+                }
+                None => self.verified(place).forget(text),
+            }
+        }
+        let known = Known::read(&*self.tokens, &*self.directory, &signed).await?;
+        let is_fresh = |now| self.is_fresh(now);
+        let policies = self.policies.current(&*self.clock, start.monotonic, is_fresh).await?;
+        for (text, token) in texts.into_iter().zip(&signed) {
+            match self.judge(&known, &known, token, place, start, Some(&policies)).await {
+                // That its use may be noted already is known where uses are.
+                Ok(judged) => {
+                    let text = text.clone();
+                    self.remember(place, text, judged, start.monotonic, start, Renewal::Yes);
+                }
+                Err(error) if error.is_outage() => return Err(error),
+                Err(_) => self.refused(text, place, token.id),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ChangeSink for Inner {
+    fn apply(&self, changes: &[Change]) {
+        // First where entries in the making look, then the entries that are made.
+        self.recent.push(changes);
+        if changes.len() >= RECENT_CHANGES {
+            // Looking for each among all that is remembered takes longer than judging it anew.
+            return self.suspect_all();
+        }
+        let is_about = |kind: Change| {
+            changes.iter().any(|change| *change == kind || *change == Change::Unknown)
+        };
+        if is_about(Change::Policies) {
+            self.policies.changed();
+        }
+        if is_about(Change::Keys) {
+            self.keys.changed();
+        }
+        if !changes.iter().all(Change::is_about_some) {
+            self.epoch.advance();
+        }
+        self.verified.remove(changes);
+        self.sessions.remove(changes);
+    }
+
+    fn suspect_all(&self) {
+        self.policies.changed();
+        self.keys.changed();
+        self.epoch.advance();
+    }
+
+    fn forget_all(&self) {
+        self.suspect_all();
+        self.verified.clear();
+        self.sessions.clear();
+    }
+}
+
+/// Follows a feed until the last clone of the authenticator is gone. A panic in the store is an
+/// attempt that failed, and no end.
+pub(super) async fn follow(mut follower: Follower, sink: Weak<Inner>) {
+    while Caught::new(follow_on(&mut follower, &sink)).await.is_err() {
+        follower.panicked();
+        sleep(follower.interval()).await;
+    }
+}
+
+async fn follow_on(follower: &mut Follower, sink: &Weak<Inner>) {
+    let feed = follower.feed();
+    loop {
+        // Asked for before reading, so that what is announced meanwhile wakes.
+        let woken = feed.woken();
+        // Not held while waiting, so that the last clone of the authenticator ends this.
+        let Some(inner) = sink.upgrade() else { return };
+        follower.read(&*inner).await;
+        inner.after_reading();
+        drop(inner);
+        follower.wait(woken).await;
+    }
+}
+
+/// Judges anew what is suspect, until the last clone of the authenticator is gone. One batch at a
+/// time, with pauses, so that the store has time for requests.
+pub(super) async fn revalidate(inner: Weak<Inner>) {
+    let Some(suspected) = inner.upgrade().map(|inner| inner.suspected.clone()) else { return };
+    let (mut is_failing, mut size) = (false, BATCH);
+    loop {
+        suspected.notified().await;
+        loop {
+            let Some(inner) = inner.upgrade() else { return };
+            let Some((place, suspects)) = inner.suspects(size) else { break };
+            let begun = Instant::now();
+            let judging = Caught::new(inner.judge_batch(place, &suspects));
+            let judged = timeout(inner.store_timeout, judging).await;
+            let mut pause = inner.interval;
+            match judged {
+                Ok(Ok(Ok(()))) => {
+                    is_failing = false;
+                    size = (size * 2).min(BATCH);
+                    pause = begun.elapsed();
+                }
+                Ok(Ok(Err(error))) if error.is_outage() => {
+                    // Once, and not at every attempt.
+                    if !std::mem::replace(&mut is_failing, true) {
+                        let cause = chain(&error);
+                        tracing::warn!(%cause, "verified tokens cannot be judged anew yet");
+                    }
+                }
+                // Too slow, unreadable or a panic (its hook has seen what it said): less at once
+                // then, and in the end whose token it is is asked when it is used.
+                Ok(_) | Err(_) if suspects.len() == 1 => {
+                    suspects.iter().for_each(|it| inner.verified(place).forget(&it.text));
+                }
+                Ok(_) | Err(_) => size = suspects.len().div_ceil(2),
+            }
+            drop(inner);
+            sleep(pause).await;
+        }
+    }
+}
+
+/// How many changes may arrive while a token is looked up before that is not worth remembering.
+pub(super) const RECENT_CHANGES: usize = 1024;

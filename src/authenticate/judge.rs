@@ -1,0 +1,457 @@
+//! Judging a token that is not remembered: what is asked, in which order, and what is kept of it.
+
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64},
+    },
+    time::Duration,
+};
+
+use tokio::{runtime::Handle, sync::Notify, task::AbortHandle, time::timeout};
+use zeroize::Zeroizing;
+
+use super::{
+    AccessToken, AuthenticateError, Authentication, Credential, CredentialAuthenticator,
+    PendingVerdict, RequestHead, Verdict,
+    flight::Flights,
+    kept::Snapshot,
+    keys::KnownKeys,
+    outage::Outage,
+    policies::CompiledPolicies,
+    uses::{Origin, Uses},
+    verified::{Entry, Renewal, Subject, Verified},
+};
+use crate::{
+    actor::{Directory, Urn},
+    backend::StoreError,
+    caught::Caught,
+    clock::{Clock, Monotonic, Timestamp},
+    epoch::Epoch,
+    feed::{Change, Freshness, RecentChanges},
+    policy::{PolicyIndex, ResourceFacts},
+    token::{KeyStates, TokenId, TokenType},
+    token_service::{
+        KeyMissing, SignedToken, Stored, TokenLookup, TokenPlace, Verification, VerifyError,
+    },
+};
+
+/// What the clones of an authenticator share.
+pub(super) struct Inner {
+    pub(super) verification: Verification,
+    pub(super) tokens: Arc<dyn TokenLookup>,
+    pub(super) directory: Arc<dyn Directory>,
+    /// The shorter of the times to live of tokens and directory, where they have one.
+    pub(super) time_to_live: Option<Duration>,
+    pub(super) policies: CompiledPolicies,
+    pub(super) keys: KnownKeys,
+    pub(super) uses: Option<Arc<Uses>>,
+    pub(super) facts: Option<Arc<dyn ResourceFacts>>,
+    pub(super) before: Vec<Arc<dyn CredentialAuthenticator>>,
+    pub(super) after: Vec<Arc<dyn CredentialAuthenticator>>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) verified: Verified,
+    /// Apart from the others: what is good as a session is none in the header, nor the other way.
+    pub(super) sessions: Verified,
+    pub(super) flights: Arc<Flights>,
+    pub(super) outage: Outage,
+    pub(super) recent: RecentChanges,
+    pub(super) epoch: Epoch,
+    /// The epoch that the feed's follower saw last.
+    pub(super) seen_epoch: AtomicU64,
+    /// Something may be remembered that is to be judged anew.
+    pub(super) has_suspects: AtomicBool,
+    /// It can be now.
+    pub(super) suspected: Arc<Notify>,
+    /// How often feeds are read: a quarter of the revocation bound.
+    pub(super) interval: Duration,
+    pub(super) store_timeout: Duration,
+    pub(super) feeds: Vec<Arc<Freshness>>,
+    pub(super) tasks: OnceLock<Vec<AbortHandle>>,
+}
+
+/// A token that is good as far as can be told without a store.
+pub(super) struct Unknown {
+    pub(super) token: SignedToken,
+    /// Its text, if it is to be remembered.
+    pub(super) text: Option<Zeroizing<Box<[u8]>>>,
+    pub(super) place: TokenPlace,
+    /// Where it comes from, if that is to be noted.
+    pub(super) origin: Option<Origin>,
+    pub(super) start: Start,
+}
+
+/// What was so before anything was looked up.
+#[derive(Clone, Copy)]
+pub(super) struct Start {
+    pub(super) now: Timestamp,
+    pub(super) monotonic: Monotonic,
+    pub(super) position: u64,
+    pub(super) epoch: u64,
+}
+
+/// A token that is good.
+pub(super) struct Judged {
+    pub(super) authentication: Authentication,
+    pub(super) subject: Subject,
+    pub(super) deadline: Monotonic,
+    pub(super) is_stored: bool,
+}
+
+impl Inner {
+    pub(super) fn begin(&self) -> Start {
+        // The clocks last: if they jump behind this, the epoch is an old one.
+        let (position, epoch) = (self.recent.position(), self.current_epoch());
+        Start { now: self.clock.now(), monotonic: self.clock.monotonic(), position, epoch }
+    }
+
+    /// Moves whenever everything that was decided before may be wrong: by what changed in the
+    /// stores, or since the keys were replaced. Neither ever goes back, so that the sum does not.
+    pub(super) fn current_epoch(&self) -> u64 {
+        self.epoch.current().wrapping_add(self.keys.generation())
+    }
+
+    /// What becomes of a token whose signature fits no key. That says nothing if a key may be
+    /// missing here, so what is known of keys has to be what they are now.
+    ///
+    /// Mostly it is, and nobody is asked: everybody can bring such tokens. Where it is not, the
+    /// store is asked once for all who come meanwhile.
+    pub(super) fn unknown_signature(
+        self: &Arc<Self>,
+        error: AuthenticateError,
+        start: Start,
+    ) -> Verdict {
+        if let Some(keys) = self.keys.known(start.monotonic, self.is_fresh(start.monotonic)) {
+            return Verdict::Ready(Err(self.of_unknown_signature(error, &keys.value)));
+        }
+        let inner = self.clone();
+        Verdict::Pending(PendingVerdict(Box::pin(async move {
+            let read = async {
+                let is_fresh = |now| inner.is_fresh(now);
+                Ok(inner.keys.current(&*inner.clock, start.monotonic, is_fresh).await?)
+            };
+            let keys =
+                Caught::new(inner.within_time(read)).await.unwrap_or_else(|it| Err(it.into()));
+            Err(match keys {
+                Ok(keys) => inner.of_unknown_signature(error, &keys.value),
+                Err(AuthenticateError::Unavailable(cause)) => {
+                    AuthenticateError::UnknownSignature(cause)
+                }
+                Err(other) => other,
+            })
+        })))
+    }
+
+    /// The error of a token whose signature fits no key, if these are the states of keys.
+    fn of_unknown_signature(
+        &self,
+        error: AuthenticateError,
+        states: &KeyStates,
+    ) -> AuthenticateError {
+        match self.keys.missing(states) {
+            Some(id) => {
+                AuthenticateError::UnknownSignature(StoreError::unavailable(KeyMissing(id)))
+            }
+            None => error,
+        }
+    }
+
+    pub(super) fn is_fresh(&self, now: Monotonic) -> bool {
+        self.feeds.iter().all(|feed| feed.is_fresh(now))
+    }
+
+    pub(super) fn verified(&self, place: TokenPlace) -> &Verified {
+        match place {
+            TokenPlace::Header => &self.verified,
+            TokenPlace::Session => &self.sessions,
+        }
+    }
+
+    /// Asks the stores, or waits for somebody who does already.
+    pub(super) async fn find_out(
+        self: Arc<Self>,
+        unknown: Unknown,
+    ) -> Result<Authentication, AuthenticateError> {
+        let (start, place, id) = (unknown.start, unknown.place, unknown.token.id);
+        let unknown = Arc::new(unknown);
+        let look_up = |start| self.clone().look_up(unknown.clone(), start);
+        let result = self.flights.share((place, id), start, || self.begin(), look_up).await;
+        let (Err(error), Some(text)) = (&result, &unknown.text) else { return result };
+        if !error.is_outage() {
+            return result;
+        }
+        let now = self.clock.monotonic();
+        self.outage.note(true, now);
+        // Not noted: it will be when it is used the next time.
+        self.remembered_in_outage(text, place, now, |_| now).map_or(result, Ok)
+    }
+
+    /// Asks the stores, for all who wait for this token.
+    async fn look_up(
+        self: Arc<Self>,
+        unknown: Arc<Unknown>,
+        start: Start,
+    ) -> Result<Authentication, AuthenticateError> {
+        // Somebody may have looked it up since it was found not to be remembered.
+        if let Some(text) = &unknown.text
+            && self.is_fresh(start.monotonic)
+            && let Some(found) = self.verified(unknown.place).get(
+                text,
+                start.monotonic,
+                self.current_epoch(),
+                // Not noted: it will be when it is used the next time.
+                |_| start.monotonic,
+            )
+        {
+            return Ok(found);
+        }
+        let result = self.within_time(self.resolve(&unknown, start)).await;
+        if !result.as_ref().is_err_and(AuthenticateError::is_outage) {
+            self.outage.note(false, self.clock.monotonic());
+        }
+        result
+    }
+
+    /// What comes of asking stores, or an outage if that takes too long.
+    async fn within_time<T>(
+        &self,
+        asked: impl Future<Output = Result<T, AuthenticateError>>,
+    ) -> Result<T, AuthenticateError> {
+        if Handle::try_current().is_err() {
+            // There is nobody to say that time is over.
+            return asked.await;
+        }
+        match timeout(self.store_timeout, asked).await {
+            Ok(result) => result,
+            Err(elapsed) => Err(StoreError::unavailable(elapsed).into()),
+        }
+    }
+
+    async fn resolve(
+        &self,
+        unknown: &Unknown,
+        start: Start,
+    ) -> Result<Authentication, AuthenticateError> {
+        let Unknown { token, text, place, origin, .. } = unknown;
+        let place = *place;
+        let judged = self.judge(&*self.tokens, &*self.directory, token, place, start, None).await;
+        let judged = match judged {
+            Ok(judged) => judged,
+            Err(error) => {
+                if let Some(text) = text.as_ref().filter(|_| !error.is_unavailable()) {
+                    self.refused(text, place, token.id);
+                }
+                return Err(error);
+            }
+        };
+        self.keys.note_use(judged.subject.key_id, start.now);
+        // What is not stored has nothing in which its use could be noted, but for its key.
+        let use_is_due = match (&self.uses, origin) {
+            (Some(uses), Some(origin)) if judged.is_stored => {
+                uses.note(token.id, origin, start.now, start.monotonic)
+            }
+            _ => start.monotonic.saturating_add(Uses::MINUTE),
+        };
+        let authentication = judged.authentication.clone();
+        if let Some(text) = text {
+            self.remember(place, text.clone(), judged, use_is_due, start, Renewal::No);
+        }
+        Ok(authentication)
+    }
+
+    /// Notes that a token turned out not to be good, which the feed may not be able to say now.
+    pub(super) fn refused(&self, text: &[u8], place: TokenPlace, id: TokenId) {
+        if self.outage.serve_stale_for().is_some() && !self.is_fresh(self.clock.monotonic()) {
+            // So that whoever read before does not have it remembered.
+            self.recent.push(&[Change::Token(id)]);
+        }
+        self.verified(place).forget(text);
+    }
+
+    /// Judges a token whose text is good by what these say, and by these policies or the current
+    /// ones.
+    pub(super) async fn judge(
+        &self,
+        tokens: &dyn TokenLookup,
+        directory: &dyn Directory,
+        token: &SignedToken,
+        place: TokenPlace,
+        start: Start,
+        policies: Option<&Arc<Snapshot<PolicyIndex>>>,
+    ) -> Result<Judged, AuthenticateError> {
+        let is_fresh = |now| self.is_fresh(now);
+        let keys = self.keys.current(&*self.clock, start.monotonic, is_fresh).await?;
+        Verification::check_key(&keys.value, token.key_id)?;
+        let stored = self.verification.look_up(tokens, token, start.now).await?;
+        // Log-out and a new password end what is stored as a session, and nothing else.
+        let token_type = stored.as_ref().and_then(|stored| stored.record.token_type);
+        if place == TokenPlace::Session && token_type != Some(TokenType::Session) {
+            return Err(VerifyError::NotASession.into());
+        }
+        let is_stored = stored.is_some();
+        let ends_at = stored.as_ref().and_then(|stored| stored.record.ends_at());
+        let expires_at = earlier(token.claims.expires_at, ends_at);
+        let (name, owner, ancestors) = match stored {
+            Some(Stored { record, ancestors }) => {
+                (Some(record.name), Some(record.owner), ancestors)
+            }
+            None => (None, None, Box::default()),
+        };
+        let credential = Credential::AccessToken(AccessToken {
+            id: token.id,
+            name,
+            token_type: token.claims.token_type,
+            expires_at,
+        });
+        let (authentication, good_until) =
+            self.act_as(directory, token.actor.clone(), credential, start, policies).await?;
+        let ends = expires_at.map(|at| start.monotonic.saturating_add(at.since(start.now)));
+        let good_until = earlier(good_until, keys.good_until);
+        let (id, actor, key_id) = (token.id, token.actor.clone(), token.key_id);
+        Ok(Judged {
+            authentication,
+            subject: Subject { id, actor, owner, key_id, ancestors },
+            deadline: earlier(ends, good_until).unwrap_or(NEVER),
+            is_stored,
+        })
+    }
+
+    /// Remembers what was judged by what was so after `start`.
+    pub(super) fn remember(
+        &self,
+        place: TokenPlace,
+        text: Zeroizing<Box<[u8]>>,
+        judged: Judged,
+        use_is_due: Monotonic,
+        start: Start,
+        renewal: Renewal,
+    ) {
+        let entry = Entry {
+            text,
+            authentication: judged.authentication,
+            subject: judged.subject,
+            deadline: judged.deadline,
+            epoch: start.epoch,
+            use_is_due: AtomicU64::new(use_is_due.as_nanos()),
+        };
+        let (position, now) = (start.position, self.clock.monotonic());
+        let epoch = || self.current_epoch();
+        self.verified(place).insert(entry, renewal, &self.recent, position, now, epoch);
+    }
+
+    /// What is remembered, if the store is known to fail: then nobody waits for it but one request
+    /// now and then.
+    #[cold]
+    pub(super) fn known_in_outage(
+        &self,
+        text: &[u8],
+        place: TokenPlace,
+        head: RequestHead<'_>,
+        now: Monotonic,
+    ) -> Option<Authentication> {
+        if self.outage.serve_stale_for().is_none() || self.outage.is_to_be_asked(now) {
+            return None;
+        }
+        let note = |known: &Entry| self.note_remembered(known, head, now);
+        self.remembered_in_outage(text, place, now, note)
+    }
+
+    /// What is remembered, as long as `serve_stale_for` allows to answer by it alone.
+    fn remembered_in_outage(
+        &self,
+        text: &[u8],
+        place: TokenPlace,
+        now: Monotonic,
+        note: impl FnOnce(&Entry) -> Monotonic,
+    ) -> Option<Authentication> {
+        if !self.may_serve_stale(now) {
+            return None;
+        }
+        let found = self.verified(place).get(text, now, self.current_epoch(), note)?;
+        // What came to be known meanwhile is no news.
+        if !self.is_fresh(now) {
+            self.outage.served();
+        }
+        Some(found)
+    }
+
+    pub(super) fn may_serve_stale(&self, now: Monotonic) -> bool {
+        let longest = self.outage.serve_stale_for();
+        longest.is_some_and(|time| self.feeds.iter().all(|feed| feed.was_fresh(now, time)))
+    }
+
+    /// Notes the use of a token that is remembered. Once a minute for each, so out of the way.
+    #[cold]
+    pub(super) fn note_remembered(
+        &self,
+        known: &Entry,
+        head: RequestHead<'_>,
+        now: Monotonic,
+    ) -> Monotonic {
+        let at = self.clock.now();
+        self.keys.note_use(known.subject.key_id, at);
+        match (&self.uses, known.authentication.credential()) {
+            (Some(uses), Credential::AccessToken(token)) if !token.is_stateless() => {
+                uses.note(token.id, &Origin::of(head), at, now)
+            }
+            _ => now.saturating_add(Uses::MINUTE),
+        }
+    }
+
+    pub(super) async fn identify(
+        &self,
+        actor: Urn,
+        credential: Credential,
+    ) -> Result<Authentication, AuthenticateError> {
+        let start = self.begin();
+        let acting = self.act_as(&*self.directory, actor, credential, start, None);
+        let (authentication, _) = self.within_time(acting).await?;
+        Ok(authentication)
+    }
+
+    /// Whether the actor may act, and what they may do; and until when that may be remembered.
+    async fn act_as(
+        &self,
+        directory: &dyn Directory,
+        actor: Urn,
+        credential: Credential,
+        start: Start,
+        policies: Option<&Arc<Snapshot<PolicyIndex>>>,
+    ) -> Result<(Authentication, Option<Monotonic>), AuthenticateError> {
+        let actor = self.verification.actor(directory, &actor).await?;
+        let policies = match policies {
+            Some(policies) => policies.clone(),
+            None => {
+                // The directory may have taken its time: what is in force is judged as of now.
+                let now = self.clock.monotonic();
+                self.policies.current(&*self.clock, now, |now| self.is_fresh(now)).await?
+            }
+        };
+        let privileges = policies.value.privileges(Arc::new(actor));
+        let good_until = self.time_to_live.map(|time| start.monotonic.saturating_add(time));
+        let authentication = Authentication::new(credential, privileges, self.facts.clone());
+        Ok((authentication, earlier(good_until, policies.good_until)))
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        for task in self.tasks.get().into_iter().flatten() {
+            task.abort();
+        }
+        if let Some(uses) = &self.uses {
+            uses.close();
+        }
+    }
+}
+
+/// The earlier of two points, where there are two.
+pub(super) fn earlier<T: Ord>(first: Option<T>, second: Option<T>) -> Option<T> {
+    match (first, second) {
+        (Some(first), Some(second)) => Some(first.min(second)),
+        (only, None) | (None, only) => only,
+    }
+}
+
+/// The end of monotonic time.
+const NEVER: Monotonic = Monotonic::from_nanos(u64::MAX);
