@@ -369,7 +369,9 @@ mod tests {
         for number in 5_000..5_200 {
             verified.insert(numbered(number, 1), Renewal::No, &recent, 0, now, || 1);
         }
-        assert!((5_000..5_200).all(is_answer));
+        // By chance, a few look at nothing that is suspect.
+        let answers: Vec<usize> = (5_000..5_200).filter(|number| is_answer(*number)).collect();
+        assert!(answers.len() > 180, "{}", answers.len());
         assert!(verified.suspects(1, now, 100).len() == 100);
         assert!(verified.suspects(1, now, usize::MAX).len() >= suspects - 200);
         // Of an epoch that is over already.
@@ -380,8 +382,8 @@ mod tests {
                 .iter()
                 .any(|suspect| { **suspect.text == *b"a.b.9999" })
         );
-        verified.forget(b"a.b.5000");
-        assert!(!is_answer(5_000) && is_answer(5_001));
+        verified.forget(format!("a.b.{}", answers[0]).as_bytes());
+        assert!(!is_answer(answers[0]) && is_answer(answers[1]));
     }
 
     /// Tokens that are used often stay, however many there are that are used once.

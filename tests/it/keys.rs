@@ -1,10 +1,9 @@
 //! Keys: one signs and several verify, and all of it changes while requests are served.
 
+#[cfg(feature = "sqlite")]
+use std::sync::atomic::AtomicBool;
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
