@@ -29,10 +29,10 @@ enum Command {
     /// Nanoseconds of a request through each layer, in one process.
     Table {
         /// How often each has its turn.
-        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..))]
+        #[arg(long, default_value_t = 800, value_parser = clap::value_parser!(u16).range(1..))]
         rounds: u16,
         /// Requests in one turn, of each kind.
-        #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
+        #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u32).range(1..))]
         requests: u32,
         /// Two short rounds, to see that all answer as they should.
         #[arg(long)]

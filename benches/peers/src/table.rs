@@ -71,7 +71,7 @@ impl Row {
             let accepted = status == 200;
             if accepted != (credential == Credential::Good || peer.is_floor()) {
                 let (peer, credential) = (peer.name, credential.name());
-                return Err(format!("{peer}: {status} to a request with {credential}").into());
+                return Err(format!("{peer}: {status} to a request ({credential})").into());
             }
             cases.push(Case { credential, authorization, status, times: Vec::new() });
         }
@@ -86,7 +86,9 @@ impl Row {
                 let status = (self.peer.send)(request(black_box(&case.authorization)));
                 if status != case.status {
                     let (peer, credential) = (self.peer.name, case.credential.name());
-                    return Err(format!("{peer}: {status} to {credential} later on").into());
+                    return Err(
+                        format!("{peer}: {status} to a later request ({credential})").into()
+                    );
                 }
             }
             case.times.push(begun.elapsed().as_nanos() as f64 / f64::from(requests));
