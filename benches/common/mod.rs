@@ -66,7 +66,7 @@ pub struct Deployment {
 }
 
 pub const KEY: &str = "q7t1Yb0Jr3nF5m9hQeWcZ2uKxLdVgPiSaTfRjNoMw8E=";
-const SALT: &str = "mR4vT8yB2nK6pX0cQ9wE3zL7sD1fG5hJ";
+pub const SALT: &str = "mR4vT8yB2nK6pX0cQ9wE3zL7sD1fG5hJ";
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -122,7 +122,8 @@ pub fn privileges(count: usize) -> Outcome<Privileges> {
     Ok(PolicyIndex::new(policies).privileges(Arc::new(Actor::new(Urn::corpuser("alice")?))))
 }
 
-fn policy(number: usize) -> Outcome<Policy> {
+/// One for everybody on one dataset.
+pub fn policy(number: usize) -> Outcome<Policy> {
     let json = format!(
         r#"{{"urn":"urn:li:dataHubPolicy:{number}","info":{{"displayName":"p{number}",
             "description":"","type":"METADATA","state":"ACTIVE","privileges":["EDIT_ENTITY"],
@@ -130,4 +131,10 @@ fn policy(number: usize) -> Outcome<Policy> {
             {{"field":"URN","values":["urn:li:dataset:d{number}"]}}]}}}}}}}}"#
     );
     Ok(parse_policies(&json)?.remove(0).info)
+}
+
+/// The privileges of somebody by DataHub's own policies.
+pub fn privileges_of_platform() -> Outcome<Privileges> {
+    let actor = Actor::new(Urn::corpuser("alice")?);
+    Ok(PolicyIndex::new(default_policies()).privileges(Arc::new(actor)))
 }
