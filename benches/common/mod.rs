@@ -1,18 +1,23 @@
 //! One deployment and one request, for all benches.
 
-use std::{convert::Infallible, future::Ready, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::Ready,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use futures_util::FutureExt;
 use http::{HeaderValue, Request, Response, header};
 use tower::{Layer, Service, service_fn, util::ServiceFn};
 use tower_pat::{
     AuthenticateLayer, Authenticator, Config, TokenService,
-    actor::{Actor, Directory, DirectoryStore, Urn},
+    actor::{Actor, DirectoryStore, Urn},
     authenticate::Authenticate,
     policy::{Policy, PolicyIndex, PolicyStore, Privileges, default_policies, parse_policies},
     store::MemoryStore,
-    token::{AccessTokenDuration, Salt, TokenId, TokenKey, TokenText, TokenType},
-    token_service::{MintRequest, RuleSubject, TokenLookup},
+    token::{AccessTokenDuration, TokenType},
+    token_service::MintRequest,
 };
 
 pub type Inner = ServiceFn<fn(Request<String>) -> Ready<Result<Response<String>, Infallible>>>;
@@ -26,6 +31,15 @@ pub fn bare() -> Inner {
 pub fn inserting() -> Inner {
     service_fn(|mut request| {
         request.extensions_mut().insert(Arc::new(0_u64));
+        std::future::ready(Ok(Response::new(String::new())))
+    })
+}
+
+/// A service that does nothing but to put an `Arc` that is there already into the extensions.
+pub fn extending() -> Inner {
+    static KEPT: LazyLock<Arc<u64>> = LazyLock::new(Arc::default);
+    service_fn(|mut request| {
+        request.extensions_mut().insert(KEPT.clone());
         std::future::ready(Ok(Response::new(String::new())))
     })
 }
@@ -56,11 +70,10 @@ where
 pub struct Deployment {
     /// Drives the task that follows the feed.
     _runtime: tokio::runtime::Runtime,
+    pub layer: AuthenticateLayer,
     pub warm: Authenticate<Inner>,
     /// Remembers nothing.
     pub cold: Authenticate<Inner>,
-    pub store: MemoryStore,
-    pub token: TokenText,
     pub good: String,
     pub bad_signature: String,
 }
@@ -77,7 +90,7 @@ impl Deployment {
         // Under an instrumented run a second is over soon.
         let config = || Config::builder(KEY, SALT).revocation_bound(Duration::from_hours(1));
         let store = MemoryStore::default();
-        let (warm, cold, token) = runtime.block_on(async {
+        let (layer, cold, token) = runtime.block_on(async {
             let user = Urn::corpuser("datahub")?;
             store.create_user(&user).await?;
             store.seed_policies(&default_policies()).await?;
@@ -85,34 +98,20 @@ impl Deployment {
             let minted = TokenService::new(&config().build()?, Arc::new(store.clone()))
                 .mint(MintRequest::new(TokenType::Personal, user, lifetime).name("bench"))
                 .await?;
-            let build = async |config: Config| -> Outcome<Authenticate<Inner>> {
+            let build = async |config: Config| -> Outcome<AuthenticateLayer> {
                 let authenticator = Authenticator::builder(config, store.clone()).build().await?;
-                Ok(AuthenticateLayer::new(authenticator).layer(bare()))
+                Ok(AuthenticateLayer::new(authenticator))
             };
-            let warm = build(config().build()?).await?;
-            let cold = build(config().cache_capacity(0).build()?).await?;
-            Outcome::Ok((warm, cold, minted.token))
+            let layer = build(config().build()?).await?;
+            let cold = build(config().cache_capacity(0).build()?).await?.layer(bare());
+            Outcome::Ok((layer, cold, minted.token))
         })?;
+        let warm = layer.clone().layer(bare());
         let good = format!("Bearer {}", token.expose());
         let payload_end = good.rfind('.').unwrap_or_default();
         let bad_signature =
             format!("{}.{}", &good.get(..payload_end).unwrap_or_default(), "A".repeat(43));
-        Ok(Self { _runtime: runtime, warm, cold, store, token, good, bad_signature })
-    }
-}
-
-impl Deployment {
-    /// The id of the token.
-    pub fn id(&self) -> TokenId {
-        self.token.id(&Salt::new(SALT))
-    }
-
-    /// What is asked of the store for a token that is not remembered: whether all was there.
-    pub fn ask_store(&self, id: &TokenId, user: &Urn, key: &TokenKey) -> bool {
-        let subject = RuleSubject::new(user, Some(user), Some(key.id()));
-        matches!(self.store.find(id).now_or_never(), Some(Ok(Some(_))))
-            && matches!(self.store.rules(subject).now_or_never(), Some(Ok(_)))
-            && matches!(self.store.profile(user).now_or_never(), Some(Ok(Some(_))))
+        Ok(Self { _runtime: runtime, layer, warm, cold, good, bad_signature })
     }
 }
 

@@ -19,7 +19,7 @@ use tower_pat::{
 
 use crate::{
     Outcome,
-    common::{self, bare, inserting, request, send},
+    common::{self, Inner, bare, extending, inserting, request, send},
     deployment::{Deployment, Size, actor},
     marks,
 };
@@ -101,7 +101,7 @@ impl Case {
     }
 }
 
-const WARM: Allocations = Allocations::As("floor_inserting");
+const WARM: Allocations = Allocations::As("floor_extending");
 const FLAT: Budget = Budget::PercentOf(110, "warm");
 const DECISION: Budget = Budget::Instructions(2_000);
 
@@ -109,6 +109,7 @@ const DECISION: Budget = Budget::Instructions(2_000);
 pub const CASES: &[Case] = &[
     Case::new("floor", Budget::None),
     Case::new("floor_inserting", Budget::None),
+    Case::new("floor_extending", Budget::None),
     // Such a header takes long to make.
     Case::new("floor_too_long", Budget::None),
     Case::new("mac", Budget::None),
@@ -139,7 +140,7 @@ pub const CASES: &[Case] = &[
     Case::new("bad_signature", Budget::Instructions(5_500)).besides(&["mac"]),
     Case::new("no_header_optional", Budget::Instructions(2_300)).allocations(WARM),
     Case::new("excluded_path", Budget::Instructions(3_000)).allocations(WARM),
-    Case::new("holds", DECISION).allocations(Allocations::None),
+    Case::new("holds", Budget::Instructions(300)).allocations(Allocations::None),
     Case::new("decide_10_policies", DECISION).allocations(Allocations::None),
     Case::new("decide_1000_policies", DECISION).allocations(Allocations::None),
     Case::new("decide_10000_policies", DECISION).allocations(Allocations::None),
@@ -185,18 +186,10 @@ impl Ready {
 pub fn ready(case: &Case, times: u32) -> Outcome<Ready> {
     let number = |text: &str| Ok::<usize, Box<dyn std::error::Error>>(text.parse()?);
     match case.name.split('_').collect::<Vec<_>>()[..] {
-        ["floor"] => {
-            let (mut service, header) = (bare(), header()?);
-            Ok(answers(200, move || send(&mut service, request(&header))))
-        }
-        ["floor", "too", "long"] => {
-            let (mut service, header) = (bare(), too_long());
-            Ok(answers(200, move || send(&mut service, request(&header))))
-        }
-        ["floor", "inserting"] => {
-            let (mut service, header) = (inserting(), header()?);
-            Ok(answers(200, move || send(&mut service, request(&header))))
-        }
+        ["floor"] => at_floor(bare(), header()?),
+        ["floor", "inserting"] => at_floor(inserting(), header()?),
+        ["floor", "extending"] => at_floor(extending(), header()?),
+        ["floor", "too", "long"] => at_floor(bare(), too_long()),
         ["mac"] => mac(false),
         ["mac", "kept"] => mac(true),
         ["id"] => {
@@ -240,6 +233,10 @@ pub fn ready(case: &Case, times: u32) -> Outcome<Ready> {
 
 fn answers(expected: u16, once: impl FnMut() -> u16 + 'static) -> Ready {
     Ready { once: Box::new(once), expected }
+}
+
+fn at_floor(mut service: Inner, header: String) -> Outcome<Ready> {
+    Ok(answers(200, move || send(&mut service, request(&header))))
 }
 
 fn header() -> Outcome<String> {

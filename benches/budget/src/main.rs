@@ -8,13 +8,13 @@
 
 mod callgrind;
 mod cases;
+mod changes;
 #[allow(dead_code, reason = "each bench uses its part")]
 #[path = "../../common/mod.rs"]
 mod common;
 mod deployment;
 mod marks;
 mod memory;
-mod revoking;
 mod table;
 mod threads;
 mod times;
@@ -124,7 +124,7 @@ fn measure(options: &Options) -> Outcome<Vec<String>> {
         times::measure()?;
         times::among_many(options.tokens)?;
         threads::measure()?;
-        revoking::measure(options.tokens)?;
+        changes::measure(options.tokens)?;
     }
     Ok(wrong)
 }

@@ -106,7 +106,7 @@ mod tests {
     fn rows_of(instructions: f64, allocations: f64, budget: Option<u64>) -> Vec<String> {
         let named = |name: &str| CASES.iter().find(|case| case.name == name).expect("a case");
         let cases =
-            ["floor_inserting", "mac", "warm", "warm_1000_tokens", "bad_signature"].map(named);
+            ["floor_extending", "mac", "warm", "warm_1000_tokens", "bad_signature"].map(named);
         let floor = Ok(Count { instructions: 1_000.0, allocations: 3.0 });
         let count = || Ok(Count { instructions, allocations });
         let counts =

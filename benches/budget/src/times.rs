@@ -5,12 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tower_pat::authenticate::Authenticate;
+use tower_pat::{authenticate::Authenticate, policy::PolicyIndex};
 
 use crate::{
     Outcome,
     cases::{self, CASES, Ready},
-    common::{Inner, inserting, request, send},
+    common::{Inner, inserting, policy, request, send},
     deployment::{Deployment, Size},
 };
 
@@ -54,6 +54,7 @@ pub fn measure() -> Outcome<()> {
         ready.into_iter().map(|(name, _, taken)| (name, Taken::of(taken))).collect();
     let until_store = until_the_store_is_asked(2_000)?;
     taken.push(("cold_until_store", until_store));
+    taken.push(("build_10000_policies", building(10_000)?));
     let least = |name: &str| {
         taken.iter().find(|(it, _)| *it == name).map_or(f64::NAN, |(_, taken)| taken.least)
     };
@@ -66,6 +67,7 @@ pub fn measure() -> Outcome<()> {
             "warm" => "1.5 times".to_owned(),
             "cold_until_store" => format!("1200 ns; {:.0} besides mac and id", least - hashes),
             "decide_10000_policies" => "150 ns".to_owned(),
+            "build_10000_policies" => "50 ms".to_owned(),
             _ => String::new(),
         };
         println!("| {name} | {least:.0} | {middle:.0} | {:.2} | {budget} |", least / floor);
@@ -106,6 +108,17 @@ fn until_the_store_is_asked(times: usize) -> Outcome<Taken> {
         }
     }
     Ok(Taken::of(taken))
+}
+
+/// Making the index of so many policies.
+fn building(policies: usize) -> Outcome<Taken> {
+    let policies = (0..policies).map(policy).collect::<Outcome<Vec<_>>>()?;
+    let build = |_| {
+        let begun = Instant::now();
+        drop(black_box(PolicyIndex::new(black_box(&policies))));
+        nanos(begun.elapsed())
+    };
+    Ok(Taken::of((0..10).map(build).collect()))
 }
 
 /// Remembered tokens among few and among many, in turn with the same requests to the floor: of a
