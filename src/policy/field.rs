@@ -29,8 +29,8 @@ impl Field {
     /// on which no criterion holds.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        // All letters, as Java does it: a dotless i is an I.
-        Self::parse_written(&name.to_uppercase())
+        // All letters, as Java does it: a dotless i is an I. Mostly it is written so already.
+        Self::parse_written(name).or_else(|| Self::parse_written(&name.to_uppercase()))
     }
 
     /// The field of this name, only in upper case, as in a policy that is written.

@@ -1,10 +1,15 @@
 mod bucket;
 mod build;
 mod ids;
+mod list;
+mod privilege_set;
 mod privileges;
+mod question;
 mod rule;
 
 use std::{collections::HashMap, fmt, sync::Arc};
+
+use foldhash::fast::RandomState;
 
 pub use self::privileges::Privileges;
 use self::{bucket::Bucket, ids::Ids, rule::Rule};
@@ -17,10 +22,10 @@ use crate::actor::Actor;
 /// 1. Policies are sorted into buckets by whom they are for: everybody, everybody in a group, each
 ///    user, group and role, and owners. An actor concerns few buckets: these are found once, and
 ///    make the actor's [`Privileges`].
-/// 2. In a bucket, each privilege has its own rules. One without conditions is a flag. One with an
-///    EQUALS criterion is found by a value of that criterion, the URN if there is one and the TYPE
-///    if there is nothing better; one with STARTS_WITH by the beginning of a value. The others are
-///    tried one by one.
+/// 2. In a bucket, what a rule grants without conditions is a bit for each of its privileges. A rule
+///    with an EQUALS criterion is found by a value of that criterion, the URN if there is one and the
+///    TYPE if there is nothing better; one with STARTS_WITH by the beginning of a value. The others
+///    are tried one by one. Of all that are found, those count that list the privilege.
 /// 3. Where the field of such a criterion is unknown, the rules found by it are all looked at, for
 ///    the answer has to name what is missing.
 ///
@@ -28,19 +33,25 @@ use crate::actor::Actor;
 #[derive(Clone)]
 pub struct PolicyIndex(Arc<Compiled>);
 
+#[derive(Default)]
 struct Compiled {
     options: PolicyOptions,
     rules: Box<[Rule]>,
     privileges: Ids<Privilege>,
     /// The values by which rules are found.
     values: Ids<Box<str>>,
-    all_users: Option<Arc<Bucket>>,
-    all_groups: Option<Arc<Bucket>>,
-    users: HashMap<Box<str>, Arc<Bucket>>,
-    groups: HashMap<Box<str>, Arc<Bucket>>,
-    roles: HashMap<Box<str>, Arc<Bucket>>,
-    owners: Option<Arc<Bucket>>,
+    all_users: Bucket,
+    all_groups: Bucket,
+    owners: Bucket,
+    /// Those of users, groups and roles.
+    buckets: Vec<Bucket>,
+    users: Names,
+    groups: Names,
+    roles: Names,
 }
+
+/// The places of buckets. As in [`Ids`], only policies put names in.
+type Names = HashMap<Box<str>, u32, RandomState>;
 
 impl PolicyIndex {
     /// An index with default options: what requests are judged by.

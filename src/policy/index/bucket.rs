@@ -1,20 +1,22 @@
 use super::{
-    ids::IdMap,
+    ids::{IdMap, Ids},
+    list::{RuleList, Split},
+    privilege_set::PrivilegeSet,
     rule::{Compare, Rule, Scope, Test},
 };
-use crate::policy::{FactSet, Field, truth::Truth};
+use crate::policy::{FactSet, Field};
 
-/// The rules for one kind of actor, by privilege.
+/// The rules for one kind of actor.
 #[derive(Debug, Default)]
-pub(super) struct Bucket(IdMap<u32, RuleSet>);
-
-/// The rules of one privilege.
-#[derive(Debug, Default)]
-pub(super) struct RuleSet {
-    /// Whether some rule grants, whatever is asked about.
-    pub(super) always: bool,
-    /// Whether some rule grants on every resource.
-    pub(super) every_resource: bool,
+pub(super) struct Bucket {
+    /// What some rule grants, whatever is asked about.
+    pub(super) always: PrivilegeSet,
+    /// What some rule grants where nothing is asked about; all of `always` and more.
+    pub(super) about_nothing: PrivilegeSet,
+    /// What some rule grants on every resource; all of `always` and more.
+    pub(super) on_every_resource: PrivilegeSet,
+    /// What other rules are about, which have to be looked at.
+    pub(super) ruled: PrivilegeSet,
     /// Rules that may apply without a resource.
     pub(super) anywhere: RuleList,
     /// Rules that have no key.
@@ -31,77 +33,105 @@ pub(super) struct RuleSet {
 #[derive(Debug)]
 pub(super) struct KeyField {
     pub(super) field: Field,
-    /// How long the beginnings are by which rules are found, from short to long.
+    /// What the rules are about that are found by a whole value.
+    pub(super) keyed: PrivilegeSet,
+    /// What those are about that are found by its beginning.
+    pub(super) prefixed: PrivilegeSet,
+    /// How long these beginnings are, from short to long.
     pub(super) prefix_lengths: Vec<usize>,
 }
 
-/// Rules by their places, with all facts that may matter to them.
-#[derive(Debug, Default)]
-pub(super) struct RuleList {
-    pub(super) rules: Vec<u32>,
-    pub(super) mentions: FactSet,
+/// Where a rule is found, in whichever buckets.
+#[derive(Debug)]
+pub(super) enum Found<'a> {
+    Anywhere,
+    OnEveryResource,
+    /// By no value, but among all that have none.
+    Unkeyed,
+    By {
+        test: &'a Test,
+        values: Vec<u32>,
+        /// For where the field is unknown: most rules that wait for a fact are about entities of
+        /// another type. `None` if the field is always known.
+        types: Option<Vec<u32>>,
+    },
 }
 
-impl Bucket {
-    pub(super) fn get(&self, privilege: u32) -> Option<&RuleSet> {
-        self.0.get(&privilege)
-    }
-
-    /// Adds the rule at `place`. In the bucket of owners no rule grants without looking further.
-    pub(super) fn add(
-        &mut self,
-        privilege: u32,
-        place: u32,
-        rule: &Rule,
-        is_owners: bool,
-        id: &mut impl FnMut(&str) -> u32,
-    ) {
-        let set = self.0.entry(privilege).or_default();
-        let mentions = rule.mentions();
+impl<'a> Found<'a> {
+    pub(super) fn new(rule: &'a Rule, ids: &mut Ids<Box<str>>) -> Self {
         let tests = match &rule.scope {
-            Scope::Anything if rule.constraint.is_none() && !is_owners => {
-                set.always = true;
-                return;
-            }
-            Scope::Anything => {
-                set.anywhere.push(place, mentions);
-                return;
-            }
+            Scope::Anything => return Self::Anywhere,
             Scope::Resource(tests) => tests.list(),
         };
-        if tests.is_empty() && rule.constraint.is_none() && !is_owners {
-            set.every_resource = true;
-            return;
+        if tests.is_empty() {
+            return Self::OnEveryResource;
         }
-        let Some(key) = tests.iter().filter(|test| test.is_key()).max_by_key(|test| test.rank())
+        let Some(test) = tests.iter().filter(|test| test.is_key()).max_by_key(|test| test.rank())
         else {
-            set.unkeyed.push(place, mentions);
-            return;
+            return Self::Unkeyed;
         };
-        set.add_key_field(key);
-        let table = if key.compare == Compare::Equals { &mut set.keyed } else { &mut set.prefixed };
-        for value in &key.values {
-            table.entry(pair(key.field, id(value))).or_default().push(place, mentions);
-        }
-        if !FactSet::of(key.field).is_empty() {
-            // Of all rules that wait for a fact, most are about entities of another type.
+        let mut numbers = |values: &[Box<str>]| -> Vec<u32> {
+            values.iter().map(|value| ids.find_or_add(value, || value.clone())).collect()
+        };
+        let values = numbers(&test.values);
+        let types = (!FactSet::of(test.field).is_empty()).then(|| {
             let of_type = tests
                 .iter()
                 .find(|test| test.field == Field::Type && test.compare == Compare::Equals);
-            let types = of_type.map_or(&[][..], |test| &test.values);
-            for value in types {
-                let list = set.of_unknown.entry(pair(key.field, id(value))).or_default();
-                list.push(place, mentions);
-            }
-            if types.is_empty() {
-                let list = set.of_unknown.entry(pair(key.field, ANY_TYPE)).or_default();
-                list.push(place, mentions);
-            }
-        }
+            of_type.map_or_else(|| vec![ANY_TYPE], |test| numbers(&test.values))
+        });
+        Self::By { test, values, types }
     }
 }
 
-impl RuleSet {
+impl Bucket {
+    /// Adds the rule at `place`. In the bucket of owners no rule grants without looking further.
+    pub(super) fn add(&mut self, place: u32, rule: &Rule, found: &Found<'_>, is_owners: bool) {
+        let (privileges, mentions) = (&rule.privileges, rule.mentions());
+        let looks_further = rule.constraint.is_some() || is_owners;
+        match found {
+            Found::Anywhere => {
+                if !is_owners {
+                    self.about_nothing.insert_all(privileges);
+                }
+                if !looks_further {
+                    self.always.insert_all(privileges);
+                    self.on_every_resource.insert_all(privileges);
+                    return;
+                }
+                self.anywhere.push(place, mentions);
+            }
+            Found::OnEveryResource if !looks_further => {
+                self.on_every_resource.insert_all(privileges);
+                return;
+            }
+            Found::OnEveryResource | Found::Unkeyed => self.unkeyed.push(place, mentions),
+            Found::By { test, values, types } => {
+                self.add_key_field(test, privileges);
+                let table = match test.compare {
+                    Compare::Equals => &mut self.keyed,
+                    _ => &mut self.prefixed,
+                };
+                for value in values {
+                    table.entry(pair(test.field, *value)).or_default().push(place, mentions);
+                }
+                for entity_type in types.iter().flatten() {
+                    let list = self.of_unknown.entry(pair(test.field, *entity_type)).or_default();
+                    list.push(place, mentions);
+                }
+            }
+        }
+        self.ruled.insert_all(privileges);
+    }
+
+    /// To be called when nothing more is added, with all rules.
+    pub(super) fn finish(&mut self, rules: &[Rule], split: &mut Split) {
+        let Self { anywhere, unkeyed, keyed, prefixed, of_unknown, .. } = self;
+        let tables = [keyed, prefixed, of_unknown];
+        let lists = tables.into_iter().flat_map(IdMap::values_mut);
+        lists.chain([anywhere, unkeyed]).for_each(|list| list.finish(rules, split));
+    }
+
     /// The rules found by a value of a field.
     pub(super) fn keyed(&self, field: Field, value: u32) -> Option<&RuleList> {
         self.keyed.get(&pair(field, value))
@@ -110,21 +140,6 @@ impl RuleSet {
     /// The rules found by the beginning of a value of a field.
     pub(super) fn prefixed(&self, field: Field, prefix: u32) -> Option<&RuleList> {
         self.prefixed.get(&pair(field, prefix))
-    }
-
-    fn add_key_field(&mut self, key: &Test) {
-        let known = self.keys.iter().position(|known| known.field == key.field);
-        let at = known.unwrap_or_else(|| {
-            self.keys.push(KeyField { field: key.field, prefix_lengths: Vec::new() });
-            self.keys.len() - 1
-        });
-        if let (Compare::StartsWith, Some(known)) = (key.compare, self.keys.get_mut(at)) {
-            for prefix in &key.values {
-                if let Err(at) = known.prefix_lengths.binary_search(&prefix.len()) {
-                    known.prefix_lengths.insert(at, prefix.len());
-                }
-            }
-        }
     }
 
     /// The rules found by this field that may concern entities of this type.
@@ -138,38 +153,29 @@ impl RuleSet {
             .flatten()
             .filter_map(move |entity_type| self.of_unknown.get(&pair(field, entity_type)))
     }
-}
 
-impl RuleList {
-    fn push(&mut self, place: u32, mentions: FactSet) {
-        self.rules.push(place);
-        self.mentions = self.mentions.union(mentions);
-    }
-
-    /// What the rules say, together with what others said `so_far`.
-    ///
-    /// `hopeless` are rules that cannot grant, since something that they all ask for is unknown;
-    /// with it come all facts that are unknown. Such rules only add facts to what is missing, so
-    /// that the rest is left alone when there is nothing to add.
-    pub(super) fn truth(
-        &self,
-        hopeless: Option<FactSet>,
-        mut so_far: Truth,
-        mut truth: impl FnMut(u32) -> Truth,
-    ) -> Truth {
-        let missing = hopeless.map(|unknown| self.mentions.intersection(unknown));
-        for rule in &self.rules {
-            if let (Some(missing), Truth::Unknown(facts)) = (missing, so_far)
-                && facts.contains_all(missing)
-            {
-                break;
-            }
-            so_far = so_far.or(truth(*rule));
-            if so_far == Truth::True {
-                break;
+    fn add_key_field(&mut self, key: &Test, privileges: &PrivilegeSet) {
+        let known = self.keys.iter().position(|known| known.field == key.field);
+        let at = known.unwrap_or_else(|| {
+            self.keys.push(KeyField {
+                field: key.field,
+                keyed: PrivilegeSet::default(),
+                prefixed: PrivilegeSet::default(),
+                prefix_lengths: Vec::new(),
+            });
+            self.keys.len() - 1
+        });
+        let Some(known) = self.keys.get_mut(at) else { return };
+        if key.compare == Compare::Equals {
+            known.keyed.insert_all(privileges);
+            return;
+        }
+        known.prefixed.insert_all(privileges);
+        for prefix in &key.values {
+            if let Err(at) = known.prefix_lengths.binary_search(&prefix.len()) {
+                known.prefix_lengths.insert(at, prefix.len());
             }
         }
-        so_far
     }
 }
 

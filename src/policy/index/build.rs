@@ -1,100 +1,86 @@
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
+use super::{
+    Compiled, Names,
+    bucket::{Bucket, Found},
+    list::Split,
+    privilege_set::PrivilegeSet,
+    rule::Rule,
 };
-
-use super::{Compiled, bucket::Bucket, ids::Ids, rule::Rule};
-use crate::policy::{Policy, PolicyOptions, Privilege};
+use crate::policy::{Policy, PolicyOptions};
 
 pub(super) fn compile<P: AsRef<Policy>>(
     policies: impl IntoIterator<Item = P>,
     options: PolicyOptions,
 ) -> Compiled {
-    let mut build = Build::default();
+    let mut compiled = Compiled { options, ..Compiled::default() };
+    let mut rules = Vec::new();
     for policy in policies {
         let policy = policy.as_ref();
-        if options.is_candidate(policy)
-            && let Some(rule) = Rule::new(policy)
-        {
-            build.add(policy, rule);
+        if compiled.options.is_candidate(policy) {
+            compiled.add(policy, &mut rules);
         }
     }
-    let Build { rules, privileges, values, all_users, all_groups, users, groups, roles, owners } =
-        build;
-    Compiled {
-        options,
-        rules: rules.into(),
-        privileges,
-        values,
-        all_users: all_users.map(Arc::new),
-        all_groups: all_groups.map(Arc::new),
-        users: shared(users),
-        groups: shared(groups),
-        roles: shared(roles),
-        owners: owners.map(Arc::new),
+    let mut split = Split::default();
+    let Compiled { all_users, all_groups, owners, buckets, .. } = &mut compiled;
+    for bucket in buckets.iter_mut().chain([all_users, all_groups, owners]) {
+        bucket.finish(&rules, &mut split);
     }
+    compiled.rules = rules.into();
+    compiled
 }
 
-#[derive(Default)]
-struct Build {
-    rules: Vec<Rule>,
-    privileges: Ids<Privilege>,
-    values: Ids<Box<str>>,
-    all_users: Option<Bucket>,
-    all_groups: Option<Bucket>,
-    users: HashMap<Box<str>, Bucket>,
-    groups: HashMap<Box<str>, Bucket>,
-    roles: HashMap<Box<str>, Bucket>,
-    owners: Option<Bucket>,
-}
-
-impl Build {
-    fn add(&mut self, policy: &Policy, rule: Rule) {
+impl Compiled {
+    fn add(&mut self, policy: &Policy, rules: &mut Vec<Rule>) {
         // Four billion rules do not fit into memory.
-        let Ok(place) = u32::try_from(self.rules.len()) else { return };
-        let ids = &mut self.privileges;
-        let privileges: BTreeSet<u32> = policy
-            .privileges
-            .iter()
-            .map(|privilege| ids.find_or_add(privilege.as_str(), || privilege.clone()))
-            .collect();
-        let values = &mut self.values;
-        let mut id = |value: &str| values.find_or_add(value, || value.into());
-        let mut add_to = |bucket: &mut Bucket, is_owners: bool| {
-            for privilege in &privileges {
-                bucket.add(*privilege, place, &rule, is_owners, &mut id);
-            }
-        };
+        let Ok(place) = u32::try_from(rules.len()) else { return };
+        let mut privileges = PrivilegeSet::default();
+        for privilege in &policy.privileges {
+            let ids = &mut self.privileges;
+            privileges.insert(ids.find_or_add(privilege.as_str(), || privilege.clone()));
+        }
+        let Some(rule) = Rule::new(policy, privileges) else { return };
+        let found = Found::new(&rule, &mut self.values);
         let actors = &policy.actors;
         if actors.all_users {
-            add_to(self.all_users.get_or_insert_default(), false);
+            self.all_users.add(place, &rule, &found, false);
         } else {
-            for user in unique(&actors.users) {
-                add_to(self.users.entry(user.into()).or_default(), false);
-            }
+            let buckets = &mut self.buckets;
+            let mut add_to = |names: &mut Names, listed: &[String]| {
+                for name in listed {
+                    if let Some(bucket) = bucket(buckets, names, name) {
+                        bucket.add(place, &rule, &found, false);
+                    }
+                }
+            };
+            add_to(&mut self.users, &actors.users);
             if actors.all_groups {
                 // Who is in one of the groups is in some group.
-                add_to(self.all_groups.get_or_insert_default(), false);
+                self.all_groups.add(place, &rule, &found, false);
             } else {
-                for group in unique(&actors.groups) {
-                    add_to(self.groups.entry(group.into()).or_default(), false);
-                }
+                add_to(&mut self.groups, &actors.groups);
             }
-            for role in unique(&actors.roles) {
-                add_to(self.roles.entry(role.into()).or_default(), false);
-            }
+            add_to(&mut self.roles, &actors.roles);
             if rule.ownership.is_some() {
-                add_to(self.owners.get_or_insert_default(), true);
+                self.owners.add(place, &rule, &found, true);
             }
         }
-        self.rules.push(rule);
+        drop(found);
+        rules.push(rule);
     }
 }
 
-fn unique(texts: &[String]) -> BTreeSet<&str> {
-    texts.iter().map(String::as_str).collect()
-}
-
-fn shared(buckets: HashMap<Box<str>, Bucket>) -> HashMap<Box<str>, Arc<Bucket>> {
-    buckets.into_iter().map(|(name, bucket)| (name, Arc::new(bucket))).collect()
+fn bucket<'a>(
+    buckets: &'a mut Vec<Bucket>,
+    names: &mut Names,
+    name: &str,
+) -> Option<&'a mut Bucket> {
+    let at = match names.get(name) {
+        Some(at) => *at,
+        None => {
+            let at = u32::try_from(buckets.len()).ok()?;
+            buckets.push(Bucket::default());
+            names.insert(name.into(), at);
+            at
+        }
+    };
+    buckets.get_mut(usize::try_from(at).ok()?)
 }

@@ -1,12 +1,14 @@
+use super::privilege_set::PrivilegeSet;
 use crate::policy::{
     ActorFilter, Condition, Criterion, Fact, FactSet, Field, Owner, Policy, Resource,
     filter::{effective_criteria, is_wildcard},
     truth::Truth,
 };
 
-/// A policy without its privileges and its direct actors, made ready for deciding.
+/// A policy without its direct actors, made ready for deciding.
 #[derive(Debug)]
 pub(super) struct Rule {
+    pub(super) privileges: PrivilegeSet,
     pub(super) scope: Scope,
     /// `None`: any sub-resource will do.
     pub(super) constraint: Option<Tests>,
@@ -34,7 +36,7 @@ pub(super) struct Ownership {
 
 impl Rule {
     /// `None` for a policy that can never grant anything.
-    pub(super) fn new(policy: &Policy) -> Option<Self> {
+    pub(super) fn new(policy: &Policy, privileges: PrivilegeSet) -> Option<Self> {
         let resources = policy.resources.as_ref();
         let scope = match resources {
             Some(resources) if !policy.is_platform() => {
@@ -54,7 +56,7 @@ impl Rule {
             .then(|| Ownership::new(actors))
             .flatten()
             .map(Box::new);
-        Some(Self { scope, constraint, ownership })
+        Some(Self { privileges, scope, constraint, ownership })
     }
 
     /// What the rule says, whoever asks.

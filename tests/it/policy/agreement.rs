@@ -244,6 +244,104 @@ fn is_completion(before: Decision, after: Decision) -> bool {
     }
 }
 
+#[derive(Debug)]
+struct Question {
+    needed: Requirement,
+    resource: Option<Facts>,
+    subs: Vec<Facts>,
+}
+
+fn question() -> impl Strategy<Value = Question> {
+    let resource = prop::option::weighted(0.9, facts(&RESOURCES));
+    let subs = prop::collection::vec(facts(&[VALUES[0], VALUES[2], WILDCARD]), 0..3);
+    (requirement(), resource, subs).prop_map(|(needed, resource, subs)| Question {
+        needed,
+        resource,
+        subs,
+    })
+}
+
+/// Whether the index gives the same answers as the engine.
+fn agree(
+    policies: &[Policy],
+    options: &PolicyOptions,
+    actor: &Actor,
+    question: &Question,
+) -> Result<(), TestCaseError> {
+    let Question { needed, resource, subs } = question;
+    let engine = PolicyEngine::with_options(policies.to_vec(), options.clone());
+    let privileges =
+        PolicyIndex::with_options(policies, options.clone()).privileges(Arc::new(actor.clone()));
+
+    let told = resource.as_ref().map(Facts::told);
+    let told_subs: Vec<Resource> = subs.iter().map(Facts::told).collect();
+    let complete = resource.as_ref().map(Facts::complete);
+    let complete_subs: Vec<Resource> = subs.iter().map(Facts::complete).collect();
+
+    for (resource, subs) in [
+        (told.as_ref(), told_subs.as_slice()),
+        (told.as_ref(), &[]),
+        (complete.as_ref(), complete_subs.as_slice()),
+    ] {
+        let plain = engine.decide(actor, needed, resource, subs);
+        prop_assert_eq!(privileges.decide(needed, resource, subs), plain);
+        for id in PRIVILEGES {
+            let one = Privilege::new(id);
+            let plain = engine.decide_privilege(actor, &one, resource, subs);
+            prop_assert_eq!(privileges.decide(&one.into(), resource, subs), plain, "{}", id);
+        }
+        prop_assert_eq!(privileges.granted(resource), engine.granted_privileges(actor, resource));
+    }
+    for id in PRIVILEGES {
+        let one = Privilege::new(id);
+        let plain = engine.decide_privilege(actor, &one, told.as_ref(), &[]);
+        prop_assert_eq!(privileges.decide_privilege(&one, told.as_ref()), plain);
+        let plain = engine.decide_privilege(actor, &one, None, &[]);
+        prop_assert_eq!(privileges.holds(&one), plain.is_granted());
+    }
+    Ok(())
+}
+
+/// Many that are about the same resources, and differ in what they grant and to whom.
+fn many_policies() -> impl Strategy<Value = Vec<Policy>> {
+    let resources = prop::collection::vec(prop::option::weighted(0.8, resource_filter()), 1..3);
+    let others = prop::collection::vec((some(&PRIVILEGES, 2), actor_filter()), 40..120);
+    (policy(), resources, others).prop_map(|(first, resources, others)| {
+        let resources = resources.into_iter().cycle();
+        let of_resource = resources.zip(others).map(|(resources, (privileges, actors))| Policy {
+            policy_type: "METADATA".to_owned(),
+            resources,
+            privileges: privileges.into_iter().map(Privilege::new).collect(),
+            actors,
+            ..first.clone()
+        });
+        of_resource.collect()
+    })
+}
+
+/// What lists more privileges than DataHub knows, before those that are asked for are met.
+fn with_many_privileges(first: &Policy) -> Policy {
+    let own = (0..300).map(|number| Privilege::new(format!("OWN_{number}")));
+    Policy { state: "ACTIVE".to_owned(), privileges: own.collect(), ..first.clone() }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn index_and_engine_agree_where_there_are_many(
+        mut policies in many_policies(),
+        many_privileges in any::<bool>(),
+        actor in actor(),
+        question in question(),
+    ) {
+        if many_privileges {
+            policies.insert(0, with_many_privileges(&policies[0]));
+        }
+        agree(&policies, &PolicyOptions::default(), &actor, &question)?;
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 4_000, ..ProptestConfig::default() })]
 
@@ -252,43 +350,9 @@ proptest! {
         policies in prop::collection::vec(policy(), 0..8),
         options in options(),
         actor in actor(),
-        needed in requirement(),
-        resource in prop::option::weighted(0.9, facts(&RESOURCES)),
-        subs in prop::collection::vec(facts(&[VALUES[0], VALUES[2], WILDCARD]), 0..3),
+        question in question(),
     ) {
-        let engine = PolicyEngine::with_options(policies.clone(), options.clone());
-        let privileges =
-            PolicyIndex::with_options(&policies, options).privileges(Arc::new(actor.clone()));
-
-        let told = resource.as_ref().map(Facts::told);
-        let told_subs: Vec<Resource> = subs.iter().map(Facts::told).collect();
-        let complete = resource.as_ref().map(Facts::complete);
-        let complete_subs: Vec<Resource> = subs.iter().map(Facts::complete).collect();
-
-        for (resource, subs) in [
-            (told.as_ref(), told_subs.as_slice()),
-            (told.as_ref(), &[]),
-            (complete.as_ref(), complete_subs.as_slice()),
-        ] {
-            let plain = engine.decide(&actor, &needed, resource, subs);
-            prop_assert_eq!(privileges.decide(&needed, resource, subs), plain);
-            for id in PRIVILEGES {
-                let one = Privilege::new(id);
-                let plain = engine.decide_privilege(&actor, &one, resource, subs);
-                prop_assert_eq!(privileges.decide(&one.into(), resource, subs), plain, "{}", id);
-            }
-            prop_assert_eq!(
-                privileges.granted(resource),
-                engine.granted_privileges(&actor, resource)
-            );
-        }
-        for id in PRIVILEGES {
-            let one = Privilege::new(id);
-            let plain = engine.decide_privilege(&actor, &one, told.as_ref(), &[]);
-            prop_assert_eq!(privileges.decide_privilege(&one, told.as_ref()), plain);
-            let plain = engine.decide_privilege(&actor, &one, None, &[]);
-            prop_assert_eq!(privileges.holds(&one), plain.is_granted());
-        }
+        agree(&policies, &options, &actor, &question)?;
     }
 
     /// Facts that come later turn no grant into a refusal and no refusal into a grant; and all that
