@@ -427,7 +427,7 @@ impl Inner {
                 self.policies.current(&*self.clock, now, |now| self.is_fresh(now)).await?
             }
         };
-        let privileges = policies.value.privileges(Arc::new(actor));
+        let privileges = policies.value.shared_privileges(actor);
         let good_until = self.time_to_live.map(|time| start.monotonic.saturating_add(time));
         let authentication = Authentication::new(credential, privileges, self.facts.clone());
         Ok((authentication, earlier(good_until, policies.good_until)))

@@ -6,13 +6,14 @@ mod privilege_set;
 mod privileges;
 mod question;
 mod rule;
+mod shared;
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{borrow::Borrow, collections::HashMap, fmt, sync::Arc};
 
 use foldhash::fast::RandomState;
 
 pub use self::privileges::Privileges;
-use self::{bucket::Bucket, ids::Ids, rule::Rule};
+use self::{bucket::Bucket, ids::Ids, rule::Rule, shared::Shared};
 use super::{Policy, PolicyOptions, Privilege};
 use crate::actor::Actor;
 
@@ -48,6 +49,7 @@ struct Compiled {
     users: Names,
     groups: Names,
     roles: Names,
+    shared: Shared,
 }
 
 /// The places of buckets. As in [`Ids`], only policies put names in.
@@ -71,6 +73,15 @@ impl PolicyIndex {
     #[must_use]
     pub fn privileges(&self, actor: Arc<Actor>) -> Privileges {
         Privileges::narrow(Arc::clone(&self.0), actor)
+    }
+
+    /// The same, shared with everybody who holds the privileges of an equal actor: what an actor's
+    /// tokens have in common is found and kept once.
+    pub(crate) fn shared_privileges<A>(&self, actor: A) -> Privileges
+    where
+        A: Borrow<Actor> + Into<Arc<Actor>>,
+    {
+        Privileges::shared(&self.0, actor)
     }
 }
 

@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, fmt, iter, sync::Arc};
+use std::{borrow::Borrow, collections::BTreeSet, fmt, iter, sync::Arc};
 
 use super::{
     Compiled,
@@ -20,7 +20,7 @@ use crate::{
 /// waits for nothing. It costs the same whether there are ten policies or ten thousand, but for
 /// those that share their criterion with many, or have only NOT_EQUALS: they are tried one by one.
 #[derive(Clone)]
-pub struct Privileges(Arc<Narrowed>);
+pub struct Privileges(pub(super) Arc<Narrowed>);
 
 pub(super) struct Narrowed {
     pub(super) actor: Arc<Actor>,
@@ -32,18 +32,27 @@ pub(super) struct Narrowed {
     on_every_resource: PrivilegeBits,
     /// The places of the actor's own buckets: those of its urn, its groups and its roles.
     own: Vec<u32>,
+    /// Whether others find it.
+    is_shared: bool,
 }
 
 impl Narrowed {
-    fn new(index: Arc<Compiled>, actor: Arc<Actor>) -> Self {
+    fn new(index: Arc<Compiled>, actor: Arc<Actor>, is_shared: bool) -> Self {
         let groups = actor.groups().filter_map(|group| index.groups.get(group.as_str()));
         let roles = actor.roles().filter_map(|role| index.roles.get(role.as_str()));
         let own = index.users.get(actor.urn().as_str()).into_iter().chain(groups).chain(roles);
         let own = own.copied().collect();
         let grants_everything = index.options.grants_everything_to(actor.urn());
         let (mut about_nothing, mut on_every_resource) = Default::default();
-        let mut narrowed =
-            Self { actor, index, grants_everything, about_nothing, on_every_resource, own };
+        let mut narrowed = Self {
+            actor,
+            index,
+            grants_everything,
+            about_nothing,
+            on_every_resource,
+            own,
+            is_shared,
+        };
         for bucket in narrowed.buckets() {
             about_nothing.insert_all(bucket.about_nothing.bits());
             on_every_resource.insert_all(bucket.on_every_resource.bits());
@@ -81,9 +90,28 @@ impl Narrowed {
     }
 }
 
+impl Drop for Narrowed {
+    fn drop(&mut self) {
+        if self.is_shared {
+            self.index.shared.remove(self);
+        }
+    }
+}
+
 impl Privileges {
     pub(super) fn narrow(index: Arc<Compiled>, actor: Arc<Actor>) -> Self {
-        Self(Arc::new(Narrowed::new(index, actor)))
+        Self(Arc::new(Narrowed::new(index, actor, false)))
+    }
+
+    pub(super) fn shared<A>(index: &Arc<Compiled>, actor: A) -> Self
+    where
+        A: Borrow<Actor> + Into<Arc<Actor>>,
+    {
+        Self(index.shared.find(actor.borrow()).unwrap_or_else(|| {
+            let narrowed = Arc::new(Narrowed::new(Arc::clone(index), actor.into(), true));
+            index.shared.insert(&narrowed);
+            narrowed
+        }))
     }
 
     /// Whose privileges these are.
