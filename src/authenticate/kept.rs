@@ -79,7 +79,12 @@ impl<T> Kept<T> {
         let value = read().await?;
         let good_until = self.time_to_live.map(|time| read_at.saturating_add(time));
         let snapshot = Arc::new(Snapshot { value, version, read_at, good_until });
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(snapshot.clone());
+        // What it replaces may be large, and is let go of without the lock.
+        let replaced = {
+            let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+            current.replace(snapshot.clone())
+        };
+        drop(replaced);
         Ok(snapshot)
     }
 
