@@ -94,6 +94,16 @@ impl Authentication {
         Self::new(inner.credential.clone(), inner.privileges.clone(), Some(facts))
     }
 
+    /// The same with other privileges.
+    pub(super) fn with_privileges(&self, privileges: Privileges) -> Self {
+        Self::new(self.inner.credential.clone(), privileges, self.inner.facts.clone())
+    }
+
+    /// Whether this is a clone of the other.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
     /// Who it is.
     #[must_use]
     pub fn actor(&self) -> &Actor {

@@ -15,13 +15,13 @@ use super::{
     CredentialAuthenticator, Identity, PendingVerdict, RequestHead, Verdict,
     bearer::{self, Presented},
     flight::Flights,
-    following::{self, RECENT_CHANGES},
+    following,
     judge::{Inner, Unknown, earlier},
     keys::{KeyUse, KnownKeys},
     outage::Outage,
     policies::CompiledPolicies,
     uses::{Origin, Uses},
-    verified::Verified,
+    verified::{Entry, Found, Verified},
 };
 use crate::{
     actor::{Directory, Urn},
@@ -29,7 +29,7 @@ use crate::{
     clock::Clock,
     config::Config,
     epoch::Epoch,
-    feed::{ChangeFeed, Follower, RecentChanges},
+    feed::{ChangeFeed, Follower, LatestChanges},
     policy::{PolicySource, ResourceFacts},
     token_service::{TokenLookup, TokenPlace, TokenUses, Verification},
 };
@@ -120,9 +120,10 @@ impl Authenticator {
             sessions: Verified::new(config.settings.cache_capacity),
             flights: Flights::new(Handle::current(), shared_for.unwrap_or(bound), patience),
             outage: Outage::new(config.settings.serve_stale_for, interval),
-            recent: RecentChanges::new(RECENT_CHANGES),
+            changes: LatestChanges::new(config.settings.cache_capacity.max(MIN_PLACES)),
             epoch: Epoch::default(),
             seen_epoch: AtomicU64::new(0),
+            seen_policies: AtomicU64::new(0),
             has_suspects: AtomicBool::new(false),
             suspected: Arc::new(Notify::new()),
             interval,
@@ -235,14 +236,16 @@ impl Authenticator {
         let verified = inner.verified(place);
         let monotonic = inner.clock.monotonic();
         let is_fresh = inner.is_fresh(monotonic);
-        if is_fresh
-            && let Some(found) = verified.get(raw, monotonic, inner.current_epoch(), |known| {
-                inner.note_remembered(known, head, monotonic)
-            })
-        {
-            return Verdict::Ready(Ok(found));
-        }
-        if !is_fresh && let Some(found) = inner.known_in_outage(raw, place, head, monotonic) {
+        if is_fresh {
+            let note = |known: &Entry| inner.note_remembered(known, head, monotonic);
+            match verified.get(raw, inner.current(monotonic), note) {
+                Some(Found::Good(found)) => return Verdict::Ready(Ok(found)),
+                Some(Found::Outdated(found)) => {
+                    return inner.with_new_policies(raw, place, found, monotonic);
+                }
+                None => {}
+            }
+        } else if let Some(found) = inner.known_in_outage(raw, place, head, monotonic) {
             return Verdict::Ready(Ok(found));
         }
         let start = inner.begin();
@@ -294,3 +297,6 @@ impl fmt::Debug for Authenticator {
             .finish_non_exhaustive()
     }
 }
+
+/// Of how many subjects changes can be told apart at least.
+const MIN_PLACES: usize = 1024;

@@ -2,13 +2,16 @@
 
 use std::sync::{Weak, atomic::Ordering};
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    task::yield_now,
+    time::{Instant, sleep, timeout},
+};
 
 use super::{
     AuthenticateError,
     judge::Inner,
     revalidate::{BATCH, Known, Suspect},
-    verified::Renewal,
+    verified::{Hand, Renewal},
 };
 use crate::{
     backend::chain,
@@ -32,29 +35,41 @@ impl Inner {
         if self.seen_epoch.swap(epoch, Ordering::AcqRel) != epoch {
             self.has_suspects.store(true, Ordering::Release);
         }
-        if is_fresh && self.has_suspects.load(Ordering::Acquire) {
+        let policies = self.policies.version();
+        let has_new_policies = self.seen_policies.swap(policies, Ordering::AcqRel) != policies;
+        if is_fresh && (has_new_policies || self.has_suspects.load(Ordering::Acquire)) {
             self.suspected.notify_one();
         }
     }
 
-    /// Some tokens that are suspect. None while the feed is stale: whatever is found out then is no
-    /// answer until it is read.
-    fn suspects(&self, limit: usize) -> Option<(TokenPlace, Vec<Suspect>)> {
-        let now = self.clock.monotonic();
-        if !self.is_fresh(now) {
-            return None;
+    /// The next tokens that are suspect. `None` if there are no more, and while the feed is stale:
+    /// whatever is found out then is no answer until it is read.
+    async fn suspects(&self, search: &mut Search, limit: usize) -> Option<Vec<Suspect>> {
+        let mut suspects = Vec::new();
+        loop {
+            let now = self.clock.monotonic();
+            if !self.is_fresh(now) {
+                self.has_suspects.fetch_or(search.is_under_way, Ordering::AcqRel);
+                return None;
+            }
+            if !search.is_under_way {
+                // First, so that what comes to be suspect meanwhile is not overlooked.
+                self.has_suspects.store(false, Ordering::Release);
+                search.is_under_way = true;
+            }
+            let (current, verified) = (self.current(now), self.verified(search.place));
+            let is_at_end = verified.suspects(&mut search.hand, current, limit, &mut suspects);
+            if suspects.len() >= limit || (is_at_end && !suspects.is_empty()) {
+                // What becomes of them is seen in the next round.
+                self.has_suspects.store(true, Ordering::Release);
+                return Some(suspects);
+            }
+            if is_at_end && !search.goes_on() && !self.has_suspects.load(Ordering::Acquire) {
+                return None;
+            }
+            // Others have their turn.
+            yield_now().await;
         }
-        // First, so that what comes to be suspect meanwhile is not overlooked.
-        self.has_suspects.store(false, Ordering::Release);
-        let epoch = self.current_epoch();
-        let found = [TokenPlace::Header, TokenPlace::Session]
-            .map(|place| (place, self.verified(place).suspects(epoch, now, limit)))
-            .into_iter()
-            .find(|(_, suspects)| !suspects.is_empty());
-        if found.is_some() {
-            self.has_suspects.store(true, Ordering::Release);
-        }
-        found
     }
 
     /// Judges these anew. What was not judged, since that failed, stays suspect.
@@ -99,12 +114,6 @@ impl Inner {
 
 impl ChangeSink for Inner {
     fn apply(&self, changes: &[Change]) {
-        // First where entries in the making look, then the entries that are made.
-        self.recent.push(changes);
-        if changes.len() >= RECENT_CHANGES {
-            // Looking for each among all that is remembered takes longer than judging it anew.
-            return self.suspect_all();
-        }
         let is_about = |kind: Change| {
             changes.iter().any(|change| *change == kind || *change == Change::Unknown)
         };
@@ -114,23 +123,20 @@ impl ChangeSink for Inner {
         if is_about(Change::Keys) {
             self.keys.changed();
         }
-        if !changes.iter().all(Change::is_about_some) {
+        let is_about_all =
+            |change: &Change| change.subject().is_none() && *change != Change::Policies;
+        if changes.iter().any(is_about_all) {
             self.epoch.advance();
         }
-        self.verified.remove(changes);
-        self.sessions.remove(changes);
+        // Last: a look-up that begins at the new position has to know of the rest, since a request that
+        // comes later may join it.
+        self.changes.push(changes);
     }
 
     fn suspect_all(&self) {
         self.policies.changed();
         self.keys.changed();
         self.epoch.advance();
-    }
-
-    fn forget_all(&self) {
-        self.suspect_all();
-        self.verified.clear();
-        self.sessions.clear();
     }
 }
 
@@ -164,9 +170,14 @@ pub(super) async fn revalidate(inner: Weak<Inner>) {
     let (mut is_failing, mut size) = (false, BATCH);
     loop {
         suspected.notified().await;
+        if let Some(inner) = inner.upgrade() {
+            inner.read_policies().await;
+        }
+        let mut search = Search::default();
         loop {
             let Some(inner) = inner.upgrade() else { return };
-            let Some((place, suspects)) = inner.suspects(size) else { break };
+            let Some(suspects) = inner.suspects(&mut search, size).await else { break };
+            let place = search.place;
             let begun = Instant::now();
             let judging = Caught::new(inner.judge_batch(place, &suspects));
             let judged = timeout(inner.store_timeout, judging).await;
@@ -197,5 +208,28 @@ pub(super) async fn revalidate(inner: Weak<Inner>) {
     }
 }
 
-/// How many changes may arrive while a token is looked up before that is not worth remembering.
-pub(super) const RECENT_CHANGES: usize = 1024;
+/// A walk through all that is remembered, for what is suspect.
+struct Search {
+    is_under_way: bool,
+    place: TokenPlace,
+    hand: Hand,
+}
+
+impl Search {
+    /// Goes on to the next place, or begins anew if that was the last.
+    fn goes_on(&mut self) -> bool {
+        let next = match self.place {
+            TokenPlace::Header => Some(TokenPlace::Session),
+            TokenPlace::Session => None,
+        };
+        *self = Self { is_under_way: next.is_some(), ..Self::default() };
+        self.place = next.unwrap_or(self.place);
+        next.is_some()
+    }
+}
+
+impl Default for Search {
+    fn default() -> Self {
+        Self { is_under_way: false, place: TokenPlace::Header, hand: Hand::default() }
+    }
+}

@@ -20,7 +20,7 @@ use super::{
     outage::Outage,
     policies::CompiledPolicies,
     uses::{Origin, Uses},
-    verified::{Entry, Renewal, Subject, Verified},
+    verified::{Current, Entry, Found, Renewal, Verified},
 };
 use crate::{
     actor::{Directory, Urn},
@@ -28,11 +28,12 @@ use crate::{
     caught::Caught,
     clock::{Clock, Monotonic, Timestamp},
     epoch::Epoch,
-    feed::{Change, Freshness, RecentChanges},
+    feed::{Change, Freshness, LatestChanges, Subject, Subjects},
     policy::{PolicyIndex, ResourceFacts},
-    token::{KeyStates, TokenId, TokenType},
+    token::{KeyId, KeyStates, TokenId, TokenType},
     token_service::{
-        KeyMissing, SignedToken, Stored, TokenLookup, TokenPlace, Verification, VerifyError,
+        Ancestor, KeyMissing, SignedToken, Stored, TokenLookup, TokenPlace, Verification,
+        VerifyError,
     },
 };
 
@@ -55,10 +56,12 @@ pub(super) struct Inner {
     pub(super) sessions: Verified,
     pub(super) flights: Arc<Flights>,
     pub(super) outage: Outage,
-    pub(super) recent: RecentChanges,
+    pub(super) changes: LatestChanges,
     pub(super) epoch: Epoch,
     /// The epoch that the feed's follower saw last.
     pub(super) seen_epoch: AtomicU64,
+    /// The version of the policies that it saw last.
+    pub(super) seen_policies: AtomicU64,
     /// Something may be remembered that is to be judged anew.
     pub(super) has_suspects: AtomicBool,
     /// It can be now.
@@ -93,15 +96,18 @@ pub(super) struct Start {
 /// A token that is good.
 pub(super) struct Judged {
     pub(super) authentication: Authentication,
-    pub(super) subject: Subject,
+    pub(super) key_id: KeyId,
+    pub(super) subjects: Subjects,
     pub(super) deadline: Monotonic,
+    /// The version of the policies by which it has its privileges.
+    pub(super) policies: u64,
     pub(super) is_stored: bool,
 }
 
 impl Inner {
     pub(super) fn begin(&self) -> Start {
         // The clocks last: if they jump behind this, the epoch is an old one.
-        let (position, epoch) = (self.recent.position(), self.current_epoch());
+        let (position, epoch) = (self.changes.position(), self.current_epoch());
         Start { now: self.clock.now(), monotonic: self.clock.monotonic(), position, epoch }
     }
 
@@ -109,6 +115,12 @@ impl Inner {
     /// stores, or since the keys were replaced. Neither ever goes back, so that the sum does not.
     pub(super) fn current_epoch(&self) -> u64 {
         self.epoch.current().wrapping_add(self.keys.generation())
+    }
+
+    /// What an entry is compared with. Freshness is looked at before.
+    pub(super) fn current(&self, now: Monotonic) -> Current<'_> {
+        let (epoch, policies) = (self.current_epoch(), self.policies.version());
+        Current { now, epoch, policies, changes: &self.changes }
     }
 
     /// What becomes of a token whose signature fits no key. That says nothing if a key may be
@@ -195,11 +207,10 @@ impl Inner {
         // Somebody may have looked it up since it was found not to be remembered.
         if let Some(text) = &unknown.text
             && self.is_fresh(start.monotonic)
-            && let Some(found) = self.verified(unknown.place).get(
+            // Not noted: it will be when it is used the next time.
+            && let Some(Found::Good(found)) = self.verified(unknown.place).get(
                 text,
-                start.monotonic,
-                self.current_epoch(),
-                // Not noted: it will be when it is used the next time.
+                self.current(start.monotonic),
                 |_| start.monotonic,
             )
         {
@@ -213,7 +224,7 @@ impl Inner {
     }
 
     /// What comes of asking stores, or an outage if that takes too long.
-    async fn within_time<T>(
+    pub(super) async fn within_time<T>(
         &self,
         asked: impl Future<Output = Result<T, AuthenticateError>>,
     ) -> Result<T, AuthenticateError> {
@@ -244,7 +255,7 @@ impl Inner {
                 return Err(error);
             }
         };
-        self.keys.note_use(judged.subject.key_id, start.now);
+        self.keys.note_use(judged.key_id, start.now);
         // What is not stored has nothing in which its use could be noted, but for its key.
         let use_is_due = match (&self.uses, origin) {
             (Some(uses), Some(origin)) if judged.is_stored => {
@@ -263,7 +274,7 @@ impl Inner {
     pub(super) fn refused(&self, text: &[u8], place: TokenPlace, id: TokenId) {
         if self.outage.serve_stale_for().is_some() && !self.is_fresh(self.clock.monotonic()) {
             // So that whoever read before does not have it remembered.
-            self.recent.push(&[Change::Token(id)]);
+            self.changes.push(&[Change::Token(id)]);
         }
         self.verified(place).forget(text);
     }
@@ -303,15 +314,19 @@ impl Inner {
             token_type: token.claims.token_type,
             expires_at,
         });
-        let (authentication, good_until) =
+        let (authentication, good_until, policies) =
             self.act_as(directory, token.actor.clone(), credential, start, policies).await?;
         let ends = expires_at.map(|at| start.monotonic.saturating_add(at.since(start.now)));
         let good_until = earlier(good_until, keys.good_until);
-        let (id, actor, key_id) = (token.id, token.actor.clone(), token.key_id);
+        let subjects = [Subject::Token(&token.id), Subject::Urn(&token.actor)].into_iter();
+        let subjects = subjects.chain(owner.as_ref().map(Subject::Urn));
+        let subjects = subjects.chain(ancestors.iter().flat_map(Ancestor::subjects));
         Ok(Judged {
             authentication,
-            subject: Subject { id, actor, owner, key_id, ancestors },
+            key_id: token.key_id,
+            subjects: self.changes.subjects(subjects),
             deadline: earlier(ends, good_until).unwrap_or(NEVER),
+            policies,
             is_stored,
         })
     }
@@ -329,14 +344,17 @@ impl Inner {
         let entry = Entry {
             text,
             authentication: judged.authentication,
-            subject: judged.subject,
+            key_id: judged.key_id,
+            subjects: judged.subjects,
             deadline: judged.deadline,
+            position: start.position,
             epoch: start.epoch,
+            policies: judged.policies,
             use_is_due: AtomicU64::new(use_is_due.as_nanos()),
+            is_proven: AtomicBool::new(false),
         };
-        let (position, now) = (start.position, self.clock.monotonic());
-        let epoch = || self.current_epoch();
-        self.verified(place).insert(entry, renewal, &self.recent, position, now, epoch);
+        let current = self.current(self.clock.monotonic());
+        self.verified(place).insert(entry, renewal, current);
     }
 
     /// What is remembered, if the store is known to fail: then nobody waits for it but one request
@@ -367,7 +385,14 @@ impl Inner {
         if !self.may_serve_stale(now) {
             return None;
         }
-        let found = self.verified(place).get(text, now, self.current_epoch(), note)?;
+        let found = match self.verified(place).get(text, self.current(now), note)? {
+            Found::Good(found) => found,
+            // By the policies in force as far as is known.
+            Found::Outdated(found) => {
+                let policies = self.policies.at_hand(now, true)?;
+                self.narrow(text, place, &found, &policies)
+            }
+        };
         // What came to be known meanwhile is no news.
         if !self.is_fresh(now) {
             self.outage.served();
@@ -389,7 +414,7 @@ impl Inner {
         now: Monotonic,
     ) -> Monotonic {
         let at = self.clock.now();
-        self.keys.note_use(known.subject.key_id, at);
+        self.keys.note_use(known.key_id, at);
         match (&self.uses, known.authentication.credential()) {
             (Some(uses), Credential::AccessToken(token)) if !token.is_stateless() => {
                 uses.note(token.id, &Origin::of(head), at, now)
@@ -405,11 +430,12 @@ impl Inner {
     ) -> Result<Authentication, AuthenticateError> {
         let start = self.begin();
         let acting = self.act_as(&*self.directory, actor, credential, start, None);
-        let (authentication, _) = self.within_time(acting).await?;
+        let (authentication, ..) = self.within_time(acting).await?;
         Ok(authentication)
     }
 
-    /// Whether the actor may act, and what they may do; and until when that may be remembered.
+    /// Whether the actor may act, and what they may do; until when that may be remembered, and the
+    /// version of the policies.
     async fn act_as(
         &self,
         directory: &dyn Directory,
@@ -417,7 +443,7 @@ impl Inner {
         credential: Credential,
         start: Start,
         policies: Option<&Arc<Snapshot<PolicyIndex>>>,
-    ) -> Result<(Authentication, Option<Monotonic>), AuthenticateError> {
+    ) -> Result<(Authentication, Option<Monotonic>, u64), AuthenticateError> {
         let actor = self.verification.actor(directory, &actor).await?;
         let policies = match policies {
             Some(policies) => policies.clone(),
@@ -430,7 +456,7 @@ impl Inner {
         let privileges = policies.value.shared_privileges(actor);
         let good_until = self.time_to_live.map(|time| start.monotonic.saturating_add(time));
         let authentication = Authentication::new(credential, privileges, self.facts.clone());
-        Ok((authentication, earlier(good_until, policies.good_until)))
+        Ok((authentication, earlier(good_until, policies.good_until), policies.version()))
     }
 }
 

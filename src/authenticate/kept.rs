@@ -36,6 +36,13 @@ pub(super) struct Snapshot<T> {
     pub(super) good_until: Option<Monotonic>,
 }
 
+impl<T> Snapshot<T> {
+    /// Of which version it is, at least: changes that arrived since it was read make it an old one.
+    pub(super) fn version(&self) -> u64 {
+        self.version
+    }
+}
+
 impl<T> Kept<T> {
     /// Nothing yet, of a source that has a feed, or whose values are good for so long.
     pub(super) fn new(time_to_live: Option<Duration>) -> Self {
@@ -50,6 +57,11 @@ impl<T> Kept<T> {
     /// Whatever was read until now is not enough any more.
     pub(super) fn changed(&self) {
         self.wanted.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// What a snapshot has to be of, to be the newest.
+    pub(super) fn version(&self) -> u64 {
+        self.wanted.load(Ordering::Acquire)
     }
 
     /// What it is now, for a decision that began at `start`; by `read`, if it has to be read.
@@ -74,7 +86,7 @@ impl<T> Kept<T> {
         if let Some(snapshot) = self.usable(start, feed_is_fresh(clock.monotonic())) {
             return Ok(snapshot);
         }
-        let version = self.wanted.load(Ordering::Acquire);
+        let version = self.version();
         let read_at = clock.monotonic();
         let value = read().await?;
         let good_until = self.time_to_live.map(|time| read_at.saturating_add(time));
@@ -96,7 +108,7 @@ impl<T> Kept<T> {
             Some(good_until) => start < good_until,
             None => feed_is_fresh || snapshot.read_at >= start,
         };
-        let is_newest = snapshot.version == self.wanted.load(Ordering::Acquire);
+        let is_newest = snapshot.version == self.version();
         (is_in_time && is_newest).then(|| snapshot.clone())
     }
 }

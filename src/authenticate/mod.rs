@@ -65,8 +65,9 @@
 //!   until the change feed is stale, which it is after the revocation bound, or for longer if
 //!   [`serve_stale_for`](crate::config::ConfigBuilder::serve_stale_for) says so.
 //! * What was verified before is judged anew in the background, a few hundred tokens at a time, after
-//!   changes may have been missed and after a change that concerns everybody, such as one of
-//!   policies. A request whose token has not had its turn asks the store.
+//!   changes may have been missed and after a change that may concern everybody, such as one of a
+//!   group's roles. A request whose token has not had its turn asks the store. New policies are read
+//!   once, and the first request with each token takes what its actor may do from them.
 //! * Behind a router that strips a prefix from paths, excluded paths are seen without that prefix.
 //! * The address that is noted with a use is that of [`ClientAddress`], which the server puts into the
 //!   request. No header is believed.
@@ -91,6 +92,7 @@ mod judge;
 mod kept;
 mod keys;
 mod layer;
+mod narrow;
 mod outage;
 mod policies;
 mod revalidate;

@@ -32,6 +32,22 @@ impl CompiledPolicies {
         self.index.changed();
     }
 
+    /// Moves with every change that has arrived: what was found out by a snapshot of another
+    /// version is no answer any more.
+    pub(super) fn version(&self) -> u64 {
+        self.index.version()
+    }
+
+    /// The policies as they are now for a decision that began at `start`, if nobody has to read
+    /// them.
+    pub(super) fn at_hand(
+        &self,
+        start: Monotonic,
+        feed_is_fresh: bool,
+    ) -> Option<Arc<Snapshot<PolicyIndex>>> {
+        self.index.usable(start, feed_is_fresh)
+    }
+
     /// The policies as they are now, for a decision that began at `start`.
     pub(super) async fn current(
         &self,

@@ -1,5 +1,6 @@
 use std::{fmt, sync::Arc};
 
+use super::Subject;
 use crate::{
     actor::Urn,
     backend::{BoxFuture, StoreError},
@@ -45,12 +46,19 @@ impl Change {
         }
     }
 
-    /// Whether it concerns what can be found by it. What concerns everything, or what nobody can
-    /// tell, is not.
-    pub(crate) fn is_about_some(&self) -> bool {
+    /// What it is about, if that is one token, actor or owner, and not everything, or nobody can tell
+    /// what. A key is no subject, though few rules are about one: everything depends on some key.
+    pub(crate) fn subject(&self) -> Option<Subject<'_>> {
         match self {
-            Self::Token(_) | Self::Rule(_) | Self::Actor(_) => true,
-            Self::Group(_) | Self::Policies | Self::Keys | Self::Unknown => false,
+            Self::Token(id) => Some(Subject::Token(id)),
+            Self::Actor(urn) | Self::Rule(RuleScope::Actor(urn) | RuleScope::Owner(urn)) => {
+                Some(Subject::Urn(urn))
+            }
+            Self::Rule(RuleScope::Key(_) | RuleScope::All)
+            | Self::Group(_)
+            | Self::Policies
+            | Self::Keys
+            | Self::Unknown => None,
         }
     }
 

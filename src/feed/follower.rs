@@ -22,12 +22,9 @@ pub(crate) trait ChangeSink: Send + Sync + 'static {
     /// an answer any more.
     fn apply(&self, changes: &[Change]);
 
-    /// Changes may be missing: nothing remembered is an answer any more, until it was found to be
-    /// still so.
+    /// Changes may be missing, or the wall clock jumped: nothing remembered is an answer any more,
+    /// until it was found to be still so.
     fn suspect_all(&self);
-
-    /// The wall clock jumped: everything remembered may be wrong, also its deadlines.
-    fn forget_all(&self);
 }
 
 /// Until when what a feed has told may be relied on.
@@ -128,7 +125,7 @@ impl Follower {
         if wall_origin.abs_diff(self.wall_origin) > Self::MAX_DRIFT_MS {
             tracing::info!("the wall clock jumped; verified tokens are judged anew");
             self.wall_origin = wall_origin;
-            sink.forget_all();
+            sink.suspect_all();
         }
         let read = timeout(self.interval(), self.feed.since(&self.cursor)).await;
         match read {
@@ -228,7 +225,6 @@ mod tests {
     impl ChangeSink for Nobody {
         fn apply(&self, _: &[Change]) {}
         fn suspect_all(&self) {}
-        fn forget_all(&self) {}
     }
 
     async fn following() -> (Arc<Slow>, Follower) {

@@ -10,10 +10,10 @@
 
 mod change;
 mod follower;
-mod recent;
+mod latest;
 
 pub use self::change::{Change, ChangeBatch, ChangeFeed, FeedCursor};
 pub(crate) use self::{
     follower::{ChangeSink, Follower, Freshness},
-    recent::RecentChanges,
+    latest::{LatestChanges, Subject, Subjects},
 };

@@ -3,8 +3,8 @@ use crate::{
     actor::Urn,
     backend::StoreError,
     clock::Timestamp,
-    feed::Change,
-    token::{KeyId, RuleScope, TokenId, TokenRecord, TokenType},
+    feed::Subject,
+    token::{TokenId, TokenRecord, TokenType},
 };
 
 /// How many ancestors a token has at most: the token that it was made with, the one that this was
@@ -21,19 +21,12 @@ pub(crate) enum Lineage {
     Revoked(Option<Timestamp>),
 }
 
-/// By what a change finds the tokens that were made with this one.
+/// What the tokens that were made with this one depend on.
 #[derive(Debug, Clone)]
 pub(crate) struct Ancestor {
     id: TokenId,
     /// `None` if it has no record.
-    known: Option<Known>,
-}
-
-#[derive(Debug, Clone)]
-struct Known {
-    actor: Urn,
-    owner: Urn,
-    key_id: Option<KeyId>,
+    actor_and_owner: Option<(Urn, Urn)>,
 }
 
 impl Lineage {
@@ -47,7 +40,7 @@ impl Lineage {
         let mut next = record.parent;
         while let Some(id) = next {
             let Some(record) = tokens.find(&id).await? else {
-                ancestors.push(Ancestor { id, known: None });
+                ancestors.push(Ancestor { id, actor_and_owner: None });
                 break;
             };
             if record.token_type == Some(TokenType::Session) {
@@ -65,24 +58,18 @@ impl Lineage {
                 return Ok(Self::Revoked(None));
             }
             next = record.parent;
-            let TokenRecord { actor, owner, key_id, .. } = record;
-            ancestors.push(Ancestor { id, known: Some(Known { actor, owner, key_id }) });
+            let actor_and_owner = Some((record.actor, record.owner));
+            ancestors.push(Ancestor { id, actor_and_owner });
         }
         Ok(Self::Good(ancestors.into()))
     }
 }
 
 impl Ancestor {
-    /// Whether the change can revoke this token, and with it what was made with it. Whether its
-    /// actor may act is nothing to the token that was made with it.
-    pub(crate) fn is_concerned_by(&self, change: &Change) -> bool {
-        match (change, &self.known) {
-            (Change::Token(id), _) => *id == self.id,
-            (Change::Rule(RuleScope::Actor(urn)), Some(known)) => *urn == known.actor,
-            (Change::Rule(RuleScope::Owner(urn)), Some(known)) => *urn == known.owner,
-            (Change::Rule(RuleScope::Key(id)), Some(known)) => Some(*id) == known.key_id,
-            (Change::Rule(RuleScope::All), Some(_)) => true,
-            _ => false,
-        }
+    /// What the changes that can revoke this token are about, and with it what was made with it.
+    /// Whether its actor may act is nothing to that, but is a change of the same subject.
+    pub(crate) fn subjects(&self) -> impl Iterator<Item = Subject<'_>> {
+        let urns = self.actor_and_owner.iter().flat_map(|(actor, owner)| [actor, owner]);
+        std::iter::once(Subject::Token(&self.id)).chain(urns.map(Subject::Urn))
     }
 }

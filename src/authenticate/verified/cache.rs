@@ -1,0 +1,228 @@
+use std::{
+    fmt,
+    hash::{BuildHasher, Hasher},
+    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic::Ordering},
+};
+
+use foldhash::fast::RandomState;
+
+use super::{
+    entry::{Current, Entry, Standing},
+    shard::Shard,
+};
+use crate::{
+    authenticate::{Authentication, revalidate::Suspect},
+    clock::Monotonic,
+};
+
+/// Verified tokens by a seeded hash of the ends of their signatures. See the
+/// [module docs](super) for when one is an answer.
+pub(in crate::authenticate) struct Verified {
+    hasher: RandomState,
+    shards: Box<[Aligned]>,
+    shard_capacity: usize,
+}
+
+/// Apart in memory, so that who uses one shard does not slow down who uses the next.
+#[derive(Default)]
+#[repr(align(128))]
+struct Aligned(RwLock<Shard>);
+
+/// What is remembered of a token.
+#[derive(Debug)]
+pub(in crate::authenticate) enum Found {
+    /// The answer.
+    Good(Authentication),
+    /// The answer, but for the privileges, which are by policies that are no longer in force.
+    Outdated(Authentication),
+}
+
+/// Whether an entry takes the place of one for the same token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::authenticate) enum Renewal {
+    /// It is put in whatever there is.
+    No,
+    /// It is only put in if there is one: what was given up for another stays so.
+    Yes,
+}
+
+/// Where a search for what is suspect has got to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::authenticate) struct Hand {
+    shard: usize,
+    place: usize,
+}
+
+impl Verified {
+    pub(in crate::authenticate) fn new(capacity: usize) -> Self {
+        // Never more in all than `capacity`, so a small one has fewer shards.
+        let shards = (capacity / SHARD_CAPACITY).max(MIN_SHARDS).min(capacity.max(1));
+        Self {
+            hasher: RandomState::default(),
+            shards: (0..shards).map(|_| Aligned::default()).collect(),
+            shard_capacity: capacity / shards,
+        }
+    }
+
+    /// Whether anything is ever remembered.
+    pub(in crate::authenticate) fn is_on(&self) -> bool {
+        self.shard_capacity > 0
+    }
+
+    /// What is known of `text`. If its use is to be noted again, `note` does, and says from when on
+    /// the next one is.
+    ///
+    /// The caller has looked at the feed's freshness before, also before `current` was read.
+    pub(in crate::authenticate) fn get(
+        &self,
+        text: &[u8],
+        current: Current<'_>,
+        note: impl FnOnce(&Entry) -> Monotonic,
+    ) -> Option<Found> {
+        let (hash, shard) = self.place(text)?;
+        let shard = shard.read();
+        let entry = shard.get(hash, text)?;
+        let found = match entry.standing(current) {
+            Standing::Good => Found::Good,
+            Standing::Outdated => Found::Outdated,
+            Standing::Suspect | Standing::Over => return None,
+        };
+        // Two at the same time may both come here: noting is what counts, and that looks again.
+        if entry.use_is_due.load(Ordering::Relaxed) <= current.now.as_nanos() {
+            let due = note(entry);
+            entry.use_is_due.store(due.as_nanos(), Ordering::Relaxed);
+        }
+        // Written once, so that what everybody reads stays with everybody.
+        if !entry.is_proven.load(Ordering::Relaxed) {
+            entry.is_proven.store(true, Ordering::Relaxed);
+        }
+        Some(found(entry.authentication.clone()))
+    }
+
+    /// Remembers `entry`. One that is over already takes nobody's place; that is all that looking at
+    /// `current` is for.
+    pub(in crate::authenticate) fn insert(
+        &self,
+        entry: Entry,
+        renewal: Renewal,
+        current: Current<'_>,
+    ) {
+        if entry.standing(current) <= Standing::Suspect {
+            return;
+        }
+        let Some((hash, shard)) = self.place(&entry.text) else { return };
+        let mut shard = shard.write();
+        if renewal == Renewal::No || shard.get(hash, &entry.text).is_some() {
+            shard.insert(hash, entry, self.shard_capacity, current);
+        }
+    }
+
+    /// Remembers the privileges that the actor of `outdated` has by the policies of this version, if
+    /// that is what is still remembered. Another look-up may have found other groups and roles since.
+    pub(in crate::authenticate) fn narrow(
+        &self,
+        text: &[u8],
+        outdated: &Authentication,
+        renewed: &Authentication,
+        policies: u64,
+    ) {
+        let Some((hash, shard)) = self.place(text) else { return };
+        let mut shard = shard.write();
+        if let Some(entry) = shard.get_mut(hash, text)
+            && entry.authentication.is_same(outdated)
+        {
+            entry.authentication = renewed.clone();
+            entry.policies = policies;
+        }
+    }
+
+    /// Adds tokens that are suspect to `found` until there are `limit`, from where `hand` is on, and
+    /// goes through a part of the shards at most. Whether it has come to the end.
+    pub(in crate::authenticate) fn suspects(
+        &self,
+        hand: &mut Hand,
+        current: Current<'_>,
+        limit: usize,
+        found: &mut Vec<Suspect>,
+    ) -> bool {
+        for _ in 0..SHARDS_AT_ONCE {
+            let Some(shard) = self.shards.get(hand.shard) else { return true };
+            let shard = shard.read();
+            for (place, entry) in shard.suspects(hand.place, current) {
+                if found.len() >= limit {
+                    return false;
+                }
+                found.push(Suspect { text: entry.text.clone() });
+                hand.place = place + 1;
+            }
+            *hand = Hand { shard: hand.shard + 1, place: 0 };
+        }
+        false
+    }
+
+    /// Ends the entry for `text`, which turned out not to be good.
+    pub(in crate::authenticate) fn forget(&self, text: &[u8]) {
+        let Some((hash, shard)) = self.place(text) else { return };
+        // Most that is not good was never remembered, and takes nobody's time.
+        if shard.read().get(hash, text).is_some() {
+            let mut shard = shard.write();
+            if shard.get(hash, text).is_some() {
+                shard.remove(hash);
+            }
+        }
+    }
+
+    /// How many tokens are remembered, answers or not.
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.read().len()).sum()
+    }
+
+    fn place(&self, text: &[u8]) -> Option<(u64, &Aligned)> {
+        // Enough of the signature that nobody can guess it.
+        let end = text.last_chunk::<END>().map_or(text, |end| end);
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(end);
+        let hash = hasher.finish();
+        // By bits of which a map uses others, to choose its buckets and to tell what is in them.
+        let shards = u64::try_from(self.shards.len()).ok()?;
+        let shard =
+            usize::try_from((hash & u64::from(u32::MAX)).checked_mul(shards)? >> 32).ok()?;
+        Some((hash, self.shards.get(shard)?))
+    }
+}
+
+impl Aligned {
+    fn read(&self) -> RwLockReadGuard<'_, Shard> {
+        // Nothing that runs under the lock panics half-way through a change.
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Shard> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verified")
+            .field("shards", &self.shards.len())
+            .field("shard_capacity", &self.shard_capacity)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How many entries a shard has, where there are many: what a map of 128 buckets takes.
+const SHARD_CAPACITY: usize = 112;
+
+/// So many there are, as soon as there are as many entries.
+const MIN_SHARDS: usize = 32;
+
+/// So many are looked through for what is suspect before others have their turn.
+const SHARDS_AT_ONCE: usize = 32;
+
+/// How many bytes of a signature are hashed.
+const END: usize = 32;
+
+#[cfg(test)]
+mod tests;

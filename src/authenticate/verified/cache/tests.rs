@@ -1,0 +1,303 @@
+use std::{
+    collections::HashSet,
+    sync::atomic::{AtomicBool, AtomicU64},
+};
+
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::{
+    actor::{Actor, Urn},
+    feed::{Change, LatestChanges, Subject},
+    token::TokenId,
+};
+
+/// What is so, and tokens that are told apart by a number.
+struct World {
+    changes: LatestChanges,
+    epoch: u64,
+    policies: u64,
+    now: u64,
+}
+
+impl World {
+    fn new() -> Self {
+        Self { changes: LatestChanges::new(1 << 16), epoch: 0, policies: 0, now: 1_000 }
+    }
+
+    fn current(&self) -> Current<'_> {
+        let now = Monotonic::from_nanos(self.now);
+        Current { now, epoch: self.epoch, policies: self.policies, changes: &self.changes }
+    }
+
+    /// As of one that was looked up now.
+    fn entry(&self, number: usize) -> Entry {
+        let actor = Urn::corpuser("alice").unwrap();
+        let id = TokenId::from_bytes([u8::try_from(number % 256).unwrap(); 32]);
+        Entry {
+            text: Zeroizing::new(text(number).into()),
+            authentication: Authentication::for_tests(Actor::new(actor.clone()), []),
+            key_id: "0123456789abcdef".parse().unwrap(),
+            subjects: self.changes.subjects([Subject::Token(&id), Subject::Urn(&actor)]),
+            deadline: Monotonic::from_nanos(u64::MAX),
+            position: self.changes.position(),
+            epoch: self.epoch,
+            policies: self.policies,
+            use_is_due: AtomicU64::new(self.now + MINUTE),
+            is_proven: AtomicBool::new(false),
+        }
+    }
+
+    fn insert(&self, verified: &Verified, number: usize) {
+        verified.insert(self.entry(number), Renewal::No, self.current());
+    }
+
+    fn get(&self, verified: &Verified, number: usize) -> Option<Found> {
+        let due = Monotonic::from_nanos(self.now + MINUTE);
+        verified.get(&text(number), self.current(), |_| due)
+    }
+
+    fn is_answer(&self, verified: &Verified, number: usize) -> bool {
+        matches!(self.get(verified, number), Some(Found::Good(_)))
+    }
+
+    fn suspects(&self, verified: &Verified) -> Vec<Vec<u8>> {
+        let (mut hand, mut found) = (Hand::default(), Vec::new());
+        while !verified.suspects(&mut hand, self.current(), usize::MAX, &mut found) {}
+        found.into_iter().map(|suspect| suspect.text.to_vec()).collect()
+    }
+}
+
+const MINUTE: u64 = 60 * 1_000_000_000;
+
+fn text(number: usize) -> Vec<u8> {
+    format!("header.claims-{number}.{}{number:08}", "s".repeat(35)).into_bytes()
+}
+
+#[test]
+fn no_more_is_remembered_than_there_is_room_for() {
+    for capacity in [0, 1, 8, 33, 100, 5_000] {
+        let (world, verified) = (World::new(), Verified::new(capacity));
+        for number in 0..capacity * 2 + 100 {
+            world.insert(&verified, number);
+            assert_eq!(world.is_answer(&verified, number), capacity > 0);
+        }
+        let remembered = verified.len();
+        assert!(remembered <= capacity, "{remembered} of {capacity}");
+        assert!(remembered * 2 >= capacity, "{remembered} of {capacity}");
+    }
+}
+
+#[test]
+fn nearly_as_many_as_there_is_room_for_lose_nothing() {
+    let (world, verified) = (World::new(), Verified::new(100_000));
+    (0..80_000).for_each(|number| world.insert(&verified, number));
+    assert!(verified.len() > 79_900, "{}", verified.len());
+    let largest = verified.shards.iter().map(|shard| shard.read().len()).max().unwrap();
+    assert!(largest <= SHARD_CAPACITY, "{largest}");
+}
+
+#[test]
+fn an_entry_is_an_answer_until_something_that_it_depends_on_moves() {
+    type Move = fn(&mut World);
+    let moves: [(&str, Move, bool); 8] = [
+        ("nothing", |_| {}, true),
+        ("its end", |world| world.now = 5_000, false),
+        (
+            "its token",
+            |world| world.changes.push(&[Change::Token(TokenId::from_bytes([7; 32]))]),
+            false,
+        ),
+        (
+            "its actor",
+            |world| world.changes.push(&[Change::Actor(Urn::corpuser("alice").unwrap())]),
+            false,
+        ),
+        (
+            "another token",
+            |world| world.changes.push(&[Change::Token(TokenId::from_bytes([8; 32]))]),
+            true,
+        ),
+        (
+            "another actor",
+            |world| world.changes.push(&[Change::Actor(Urn::corpuser("bob").unwrap())]),
+            true,
+        ),
+        ("everything", |world| world.epoch += 1, false),
+        ("policies", |world| world.policies += 1, false),
+    ];
+    for (what, becomes, is_good) in moves {
+        let (mut world, verified) = (World::new(), Verified::new(100));
+        let entry = Entry { deadline: Monotonic::from_nanos(5_000), ..world.entry(7) };
+        let made_before = Entry { deadline: Monotonic::from_nanos(5_000), ..world.entry(7) };
+        verified.insert(entry, Renewal::No, world.current());
+        assert!(world.is_answer(&verified, 7));
+        becomes(&mut world);
+        assert_eq!(world.is_answer(&verified, 7), is_good, "{what}");
+        // Nor is one whose look-up began before, and which is put in behind it.
+        let late = Verified::new(100);
+        late.insert(made_before, Renewal::No, world.current());
+        assert_eq!(world.is_answer(&late, 7), is_good, "{what}");
+        let is_suspect = !world.suspects(&verified).is_empty();
+        assert_eq!(is_suspect, what == "everything");
+        let is_outdated = matches!(world.get(&verified, 7), Some(Found::Outdated(_)));
+        assert_eq!(is_outdated, what == "policies");
+    }
+}
+
+#[test]
+fn what_is_over_and_then_what_is_suspect_makes_room_first() {
+    for is_over in [true, false] {
+        let (mut world, verified) = (World::new(), Verified::new(1_000));
+        (0..4_000).for_each(|number| world.insert(&verified, number));
+        assert_eq!(verified.len(), 32 * (1_000 / 32));
+        if is_over {
+            world.changes.push(&[Change::Actor(Urn::corpuser("alice").unwrap())]);
+        } else {
+            world.epoch += 1;
+        }
+        for number in 5_000..5_300 {
+            world.insert(&verified, number);
+        }
+        let answers = (5_000..5_300).filter(|number| world.is_answer(&verified, *number)).count();
+        // By chance, a few look at nothing of these.
+        assert!(answers >= 297, "{answers}");
+        let suspects = world.suspects(&verified);
+        assert_eq!(suspects.is_empty(), is_over);
+        let all: HashSet<_> = suspects.iter().collect();
+        assert!(is_over || suspects.len() >= 650 && all.len() == suspects.len());
+    }
+}
+
+#[test]
+fn what_is_over_already_takes_nobodys_place() {
+    let (mut world, verified) = (World::new(), Verified::new(1));
+    let [over, suspect] = [world.entry(1), world.entry(2)];
+    world.changes.push(&[Change::Token(TokenId::from_bytes([1; 32]))]);
+    world.insert(&verified, 3);
+    verified.insert(over, Renewal::No, world.current());
+    assert!(world.is_answer(&verified, 3));
+    world.epoch += 1;
+    world.insert(&verified, 3);
+    verified.insert(suspect, Renewal::No, world.current());
+    assert!(world.is_answer(&verified, 3) && verified.len() == 1);
+}
+
+/// Tokens that are used again stay, however many there are that are used once, and however fast these
+/// come.
+#[test]
+fn what_is_used_again_stays() {
+    let (mut world, verified) = (World::new(), Verified::new(320));
+    let often = 0..100;
+    let mut once = 1_000;
+    for number in often.clone() {
+        world.insert(&verified, number);
+        assert!(world.is_answer(&verified, number));
+    }
+    for _ in 0..20 {
+        // Ten times as much as there is room for, in less than a minute.
+        for _ in 0..3_200 {
+            once += 1;
+            world.insert(&verified, once);
+        }
+        world.now += MINUTE / 2;
+        for number in often.clone() {
+            if !world.is_answer(&verified, number) {
+                world.insert(&verified, number);
+            }
+        }
+    }
+    let stayed = often.filter(|number| world.is_answer(&verified, *number)).count();
+    assert!(stayed > 95, "{stayed} of 100");
+}
+
+#[test]
+fn what_was_used_long_ago_makes_room_like_what_was_used_once() {
+    let (mut world, verified) = (World::new(), Verified::new(320));
+    for number in 0..10_000 {
+        world.insert(&verified, number);
+        assert!(world.is_answer(&verified, number));
+    }
+    world.now += 10 * MINUTE;
+    (20_000..23_200).for_each(|number| world.insert(&verified, number));
+    let old = (0..10_000).filter(|number| world.is_answer(&verified, *number)).count();
+    assert!(old < 10, "{old}");
+}
+
+#[test]
+fn only_what_is_there_is_renewed_and_forgotten() {
+    let (world, verified) = (World::new(), Verified::new(100));
+    verified.insert(world.entry(1), Renewal::Yes, world.current());
+    assert_eq!(verified.len(), 0);
+    world.insert(&verified, 1);
+    world.insert(&verified, 2);
+    verified.insert(world.entry(1), Renewal::Yes, world.current());
+    assert!(verified.len() == 2 && world.is_answer(&verified, 1));
+    verified.forget(&text(1));
+    verified.forget(&text(3));
+    assert!(!world.is_answer(&verified, 1) && world.is_answer(&verified, 2));
+}
+
+#[test]
+fn new_privileges_are_only_for_the_look_up_that_they_were_made_of() {
+    let (mut world, verified) = (World::new(), Verified::new(100));
+    world.insert(&verified, 1);
+    world.policies = 5;
+    let Some(Found::Outdated(old)) = world.get(&verified, 1) else { panic!("not outdated") };
+    let renewed = old.with_privileges(old.privileges().clone());
+    // Somebody looked it up anew meanwhile, and may have found other groups and roles.
+    world.insert(&verified, 1);
+    verified.narrow(&text(1), &old, &renewed, 5);
+    let Some(Found::Good(found)) = world.get(&verified, 1) else { panic!("not good") };
+    assert!(!found.is_same(&renewed) && !found.is_same(&old));
+    world.policies = 6;
+    verified.narrow(&text(1), &found, &renewed, 6);
+    let Some(Found::Good(found)) = world.get(&verified, 1) else { panic!("not good") };
+    assert!(found.is_same(&renewed));
+    // By policies that are no longer in force when they come.
+    world.policies = 8;
+    verified.narrow(&text(1), &found, &renewed, 7);
+    assert!(matches!(world.get(&verified, 1), Some(Found::Outdated(_))));
+}
+
+#[test]
+fn a_use_is_noted_when_it_is_due() {
+    let (mut world, verified) = (World::new(), Verified::new(100));
+    world.insert(&verified, 1);
+    let mut noted = 0;
+    for at in [1_000, MINUTE, MINUTE + 1_000, 2 * MINUTE, 2 * MINUTE + 1_000] {
+        world.now = at;
+        let due = Monotonic::from_nanos(world.now + MINUTE);
+        let found = verified.get(&text(1), world.current(), |_| {
+            noted += 1;
+            due
+        });
+        assert!(found.is_some());
+    }
+    assert_eq!(noted, 2);
+}
+
+#[test]
+fn a_search_finds_each_suspect_once_and_no_more_than_it_is_asked_for() {
+    let (mut world, verified) = (World::new(), Verified::new(10_000));
+    (0..3_000).for_each(|number| world.insert(&verified, number));
+    world.epoch += 1;
+    let (mut hand, mut texts) = (Hand::default(), HashSet::new());
+    loop {
+        let mut found = Vec::new();
+        let is_at_end = verified.suspects(&mut hand, world.current(), 70, &mut found);
+        assert!(found.len() <= 70);
+        texts.extend(found.iter().map(|suspect| suspect.text.to_vec()));
+        if is_at_end && found.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(texts.len(), verified.len());
+}
+
+#[test]
+fn debug_shows_no_texts() {
+    let (world, verified) = (World::new(), Verified::new(10));
+    world.insert(&verified, 1);
+    assert!(!format!("{verified:?}").contains("header"));
+}
