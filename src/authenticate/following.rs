@@ -10,6 +10,7 @@ use tokio::{
 use super::{
     AuthenticateError,
     judge::Inner,
+    narrow::Walk,
     revalidate::{BATCH, Known, Suspect},
     verified::{Hand, Renewal},
 };
@@ -168,6 +169,7 @@ async fn follow_on(follower: &mut Follower, sink: &Weak<Inner>) {
 pub(super) async fn revalidate(inner: Weak<Inner>) {
     let Some(suspected) = inner.upgrade().map(|inner| inner.suspected.clone()) else { return };
     let (mut is_failing, mut size) = (false, BATCH);
+    let mut walk = Walk::default();
     loop {
         suspected.notified().await;
         if let Some(inner) = inner.upgrade() {
@@ -204,6 +206,19 @@ pub(super) async fn revalidate(inner: Weak<Inner>) {
             }
             drop(inner);
             sleep(pause).await;
+        }
+        loop {
+            let Some(inner) = inner.upgrade() else { return };
+            if inner.has_suspects.load(Ordering::Acquire) {
+                // First: they are no answers. After the next reading of the feed it goes on here.
+                break;
+            }
+            let begun = Instant::now();
+            if !inner.tidy(&mut walk) {
+                break;
+            }
+            drop(inner);
+            sleep(begun.elapsed()).await;
         }
     }
 }

@@ -29,6 +29,8 @@ impl Inner {
             };
             let read = Caught::new(inner.within_time(read)).await;
             let policies = read.unwrap_or_else(|panicked| Err(panicked.into()))?;
+            // Now that they are here, the others can have theirs.
+            inner.suspected.notify_one();
             Ok(inner.narrow(&text, place, &outdated, &policies))
         })))
     }
@@ -41,8 +43,7 @@ impl Inner {
         outdated: &Authentication,
         policies: &Snapshot<PolicyIndex>,
     ) -> Authentication {
-        let actor = outdated.privileges().actor().clone();
-        let renewed = outdated.with_privileges(policies.value.privileges(actor));
+        let renewed = renewed(outdated, policies);
         self.verified(place).narrow(text, outdated, &renewed, policies.version());
         renewed
     }
@@ -57,4 +58,48 @@ impl Inner {
             let _ = Caught::new(self.within_time(read)).await;
         }
     }
+
+    /// Goes on with `walk`: takes what nobody has used since the policies changed from those in force,
+    /// too, and lets go of what is over. So that no policies of earlier times are kept for tokens that
+    /// are not used. Whether there is more to do now.
+    pub(super) fn tidy(&self, walk: &mut Walk) -> bool {
+        let now = self.clock.monotonic();
+        let shards = self.verified.shards();
+        if walk.policies != self.policies.version() {
+            // Once around, from wherever it is, so that everything has its turn.
+            *walk = Walk { policies: self.policies.version(), left: 2 * shards, ..*walk };
+        }
+        let policies = match walk.left {
+            0 => None,
+            _ => self.policies.at_hand(now, true).filter(|_| self.is_fresh(now)),
+        };
+        let Some(policies) = policies else { return false };
+        for _ in 0..walk.left.min(SHARDS_AT_ONCE) {
+            let (place, shard) = match walk.next.checked_sub(shards) {
+                None => (TokenPlace::Header, walk.next),
+                Some(shard) => (TokenPlace::Session, shard),
+            };
+            let renew = |outdated: &Authentication| renewed(outdated, &policies);
+            self.verified(place).tidy(shard, self.current(now), policies.version(), renew);
+            walk.next = (walk.next + 1) % (2 * shards);
+            walk.left -= 1;
+        }
+        walk.left > 0
+    }
 }
+
+/// A walk through all that is remembered, once after each change of policies.
+#[derive(Debug, Default)]
+pub(super) struct Walk {
+    policies: u64,
+    next: usize,
+    left: usize,
+}
+
+fn renewed(outdated: &Authentication, policies: &Snapshot<PolicyIndex>) -> Authentication {
+    let actor = outdated.privileges().actor().clone();
+    outdated.with_privileges(policies.value.privileges(actor))
+}
+
+/// Less than a millisecond's work.
+const SHARDS_AT_ONCE: usize = 8;

@@ -127,13 +127,44 @@ impl Verified {
         policies: u64,
     ) {
         let Some((hash, shard)) = self.place(text) else { return };
-        let mut shard = shard.write();
-        if let Some(entry) = shard.get_mut(hash, text)
-            && entry.authentication.is_same(outdated)
-        {
-            entry.authentication = renewed.clone();
-            entry.policies = policies;
+        shard.write().narrow(hash, outdated, renewed, policies);
+    }
+
+    /// How many shards there are.
+    pub(in crate::authenticate) fn shards(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// Gives what is outdated in a shard the privileges that `renew` says, which are by the policies of
+    /// this version, and removes what is over.
+    pub(in crate::authenticate) fn tidy(
+        &self,
+        shard: usize,
+        current: Current<'_>,
+        policies: u64,
+        renew: impl Fn(&Authentication) -> Authentication,
+    ) {
+        let Some(shard) = self.shards.get(shard) else { return };
+        let found: Vec<_> = shard.read().untidy(current).collect();
+        if found.is_empty() {
+            return;
         }
+        // Before the lock is taken that others wait for.
+        let found = found.into_iter().map(|(hash, old)| {
+            let new = old.as_ref().map(&renew);
+            (hash, old, new)
+        });
+        let found: Vec<_> = found.collect();
+        let mut shard = shard.write();
+        for (hash, old, new) in &found {
+            match (old, new) {
+                (Some(old), Some(new)) => shard.narrow(*hash, old, new, policies),
+                _ => shard.remove_if(*hash, |entry| entry.standing(current) == Standing::Over),
+            }
+        }
+        drop(shard);
+        // What they held is freed without it, too.
+        drop(found);
     }
 
     /// Adds tokens that are suspect to `found` until there are `limit`, from where `hand` is on, and
@@ -167,7 +198,7 @@ impl Verified {
         if shard.read().get(hash, text).is_some() {
             let mut shard = shard.write();
             if shard.get(hash, text).is_some() {
-                shard.remove(hash);
+                shard.remove_if(hash, |_| true);
             }
         }
     }
@@ -179,10 +210,17 @@ impl Verified {
     }
 
     fn place(&self, text: &[u8]) -> Option<(u64, &Aligned)> {
-        // Enough of the signature that nobody can guess it.
-        let end = text.last_chunk::<END>().map_or(text, |end| end);
         let mut hasher = self.hasher.build_hasher();
-        hasher.write(end);
+        match text.split_last_chunk::<16>() {
+            Some((rest, end)) => {
+                hasher.write_u128(u128::from_le_bytes(*end));
+                // With it enough of the signature that nobody can guess it.
+                let before = rest.last_chunk::<16>().copied().unwrap_or_default();
+                hasher.write_u128(u128::from_le_bytes(before));
+            }
+            // No token is as short.
+            None => hasher.write(text),
+        }
         let hash = hasher.finish();
         // By bits of which a map uses others, to choose its buckets and to tell what is in them.
         let shards = u64::try_from(self.shards.len()).ok()?;
@@ -220,9 +258,6 @@ const MIN_SHARDS: usize = 32;
 
 /// So many are looked through for what is suspect before others have their turn.
 const SHARDS_AT_ONCE: usize = 32;
-
-/// How many bytes of a signature are hashed.
-const END: usize = 32;
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@ use std::{
 };
 
 use super::entry::{Current, Entry, Standing};
+use crate::authenticate::Authentication;
 
 /// Some of the entries. There are so many shards that whatever is done to one takes little time, also
 /// when it grows, since that is done under its lock.
@@ -25,11 +26,6 @@ impl Shard {
         let (_, entry) = self.entries.get(*self.places.get(&hash)?)?;
         // Whoever gets as far as comparing has shown the end of a signature with the same seeded hash,
         // which cannot be guessed, so there is nothing left for the time of the comparison to tell.
-        (**entry.text == *text).then_some(entry)
-    }
-
-    pub(super) fn get_mut(&mut self, hash: u64, text: &[u8]) -> Option<&mut Entry> {
-        let (_, entry) = self.entries.get_mut(*self.places.get(&hash)?)?;
         (**entry.text == *text).then_some(entry)
     }
 
@@ -56,10 +52,41 @@ impl Shard {
         self.entries.push((hash, entry));
     }
 
-    pub(super) fn remove(&mut self, hash: u64) {
-        if let Some(place) = self.places.get(&hash) {
-            self.remove_at(*place);
+    /// Gives an entry privileges by the policies of this version, if it is the one that had `outdated`.
+    pub(super) fn narrow(
+        &mut self,
+        hash: u64,
+        outdated: &Authentication,
+        renewed: &Authentication,
+        policies: u64,
+    ) {
+        let place = self.places.get(&hash);
+        if let Some((_, entry)) = place.and_then(|place| self.entries.get_mut(*place))
+            && entry.authentication.is_same(outdated)
+        {
+            entry.authentication = renewed.clone();
+            entry.policies = policies;
         }
+    }
+
+    pub(super) fn remove_if(&mut self, hash: u64, is_it: impl Fn(&Entry) -> bool) {
+        if let Some(place) = self.places.get(&hash).copied()
+            && self.entries.get(place).is_some_and(|(_, entry)| is_it(entry))
+        {
+            self.remove_at(place);
+        }
+    }
+
+    /// What is outdated, and what is over, which has no authentication any more.
+    pub(super) fn untidy(
+        &self,
+        current: Current<'_>,
+    ) -> impl Iterator<Item = (u64, Option<Authentication>)> {
+        self.entries.iter().filter_map(move |(hash, entry)| match entry.standing(current) {
+            Standing::Outdated => Some((*hash, Some(entry.authentication.clone()))),
+            Standing::Over => Some((*hash, None)),
+            Standing::Suspect | Standing::Good => None,
+        })
     }
 
     /// Those behind the first `skipped` that are suspect, with their places.
