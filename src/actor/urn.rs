@@ -18,9 +18,16 @@ impl Urn {
     ///
     /// [`UrnError`] if the id is empty or its parentheses do not balance.
     pub fn corpuser(id: &str) -> Result<Self, UrnError> {
+        const START: &str = "urn:li:corpuser:";
         // Only the key can be wrong.
         check_key(id)?;
-        Ok(Self(["urn:li:corpuser:", id].concat().into()))
+        // Put together where nothing need be allocated, since it is copied into its place anyway.
+        let mut buffer = [0; 128];
+        let text = put_together(&mut buffer, &[START, id]);
+        Ok(Self(match text {
+            Some(text) => text.into(),
+            None => [START, id].concat().into(),
+        }))
     }
 
     /// The urn of an entity in the namespace `li`, which is DataHub's.
@@ -140,6 +147,17 @@ pub enum UrnError {
     EmptyPart,
 }
 
+/// The parts as one text in `buffer`, if they fit.
+fn put_together<'b>(buffer: &'b mut [u8], parts: &[&str]) -> Option<&'b str> {
+    let mut end = 0;
+    for part in parts {
+        let start = end;
+        end += part.len();
+        buffer.get_mut(start..end)?.copy_from_slice(part.as_bytes());
+    }
+    std::str::from_utf8(buffer.get(..end)?).ok()
+}
+
 fn check(text: &str) -> Result<(), UrnError> {
     let rest = text.strip_prefix("urn:").ok_or(UrnError::Scheme)?;
     let (namespace, rest) = rest.split_once(':').ok_or(UrnError::Namespace)?;
@@ -166,6 +184,10 @@ fn is_name(text: &str, inner: impl Fn(u8) -> bool) -> bool {
 fn check_key(key: &str) -> Result<(), UrnError> {
     if key.is_empty() {
         return Err(UrnError::EmptyKey);
+    }
+    // As nearly every one: without parentheses it is no tuple, and there is nothing to balance.
+    if key.bytes().fold(true, |so_far, byte| so_far & (byte != b'(') & (byte != b')')) {
+        return Ok(());
     }
     let is_tuple = key.starts_with('(');
     let mut depth = 0_usize;
@@ -264,6 +286,19 @@ mod tests {
     fn a_user_without_id_has_no_urn() {
         assert_eq!(Urn::corpuser(""), Err(UrnError::EmptyKey));
         assert_eq!(Urn::corpuser("a)"), Err(UrnError::Parentheses));
+    }
+
+    #[test]
+    fn the_urn_of_a_user_is_as_long_as_its_id() {
+        for length in [1, 2, 100, 111, 112, 113, 128, 5_000] {
+            for id in ["é".repeat(length / 2 + 1), "(".repeat(length) + &")".repeat(length)] {
+                let urn = Urn::corpuser(&id);
+                assert_eq!(urn, format!("urn:li:corpuser:{id}").parse(), "{length}");
+                assert!(id.starts_with('(') || urn.is_ok());
+            }
+            let urn = Urn::corpuser(&"a".repeat(length)).unwrap();
+            assert_eq!(urn.as_str(), format!("urn:li:corpuser:{}", "a".repeat(length)));
+        }
     }
 
     proptest! {

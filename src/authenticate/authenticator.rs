@@ -31,7 +31,7 @@ use crate::{
     epoch::Epoch,
     feed::{ChangeFeed, Follower, LatestChanges},
     policy::{PolicySource, ResourceFacts},
-    token_service::{TokenLookup, TokenPlace, TokenUses, Verification},
+    token_service::{TokenLookup, TokenPlace, TokenUses, Verification, VerifyError},
 };
 
 /// Turns a request's credentials into an [`Authentication`]. Cheap to clone; see the
@@ -205,9 +205,7 @@ impl Authenticator {
             }
         }
         match bearer::present(head.headers) {
-            Ok(Presented::Bearer(token)) => {
-                self.token(head, token.as_bytes(), TokenPlace::Header, || token.text())
-            }
+            Ok(Presented::Bearer(token)) => self.token(head, token, TokenPlace::Header),
             Ok(Presented::NoBearer) => self
                 .inner
                 .after
@@ -224,14 +222,8 @@ impl Authenticator {
         PendingVerdict(Box::pin(async move { inner.identify(actor, credential).await }))
     }
 
-    /// Judges the text of a token. That it is one text is looked at only if it is not remembered.
-    fn token<'a>(
-        &self,
-        head: RequestHead<'_>,
-        raw: &[u8],
-        place: TokenPlace,
-        text: impl FnOnce() -> Result<&'a str, AuthenticateError>,
-    ) -> Verdict {
+    /// Judges the text of a token. That it is one is looked at only if it is not good.
+    fn token(&self, head: RequestHead<'_>, raw: &[u8], place: TokenPlace) -> Verdict {
         let inner = &self.inner;
         let verified = inner.verified(place);
         let monotonic = inner.clock.monotonic();
@@ -248,12 +240,17 @@ impl Authenticator {
         } else if let Some(found) = inner.known_in_outage(raw, place, head, monotonic) {
             return Verdict::Ready(Ok(found));
         }
-        let start = inner.begin();
-        let checked =
-            text().and_then(|text| Ok(inner.verification.check_as(text, place, start.now)?));
-        match checked {
-            Err(error) if error.is_bad_signature() => inner.unknown_signature(error, start),
-            Err(error) => Verdict::Ready(Err(error)),
+        let start = inner.begin_at(monotonic);
+        match inner.verification.check_as(raw, place, start.now) {
+            Err(error) if error.is_bad_signature() => inner.unknown_signature(error.into(), start),
+            Err(VerifyError::Token(error))
+                if place == TokenPlace::Header
+                    && !error.is_after_signature()
+                    && !bearer::is_token(raw) =>
+            {
+                Verdict::Ready(Err(AuthenticateError::MalformedHeader))
+            }
+            Err(error) => Verdict::Ready(Err(error.into())),
             Ok(token) => {
                 let text = verified.is_on().then(|| Zeroizing::new(raw.into()));
                 let origin = inner.uses.as_ref().map(|_| Origin::of(head));
@@ -275,8 +272,7 @@ impl Authenticator {
                 Some(Verdict::Pending(self.identify(actor, credential)))
             }
             Attempt::SessionToken(text) => {
-                let text = text.expose();
-                Some(self.token(head, text.as_bytes(), TokenPlace::Session, || Ok(text)))
+                Some(self.token(head, text.expose().as_bytes(), TokenPlace::Session))
             }
             Attempt::Pending(identity) => {
                 let inner = self.inner.clone();

@@ -7,29 +7,11 @@ use super::AuthenticateError;
 /// What the `Authorization` header presents.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Presented<'a> {
-    /// Something that is to be a token.
-    Bearer(RawToken<'a>),
+    /// What stands behind the scheme, and is to be a token. That it has only characters that one can
+    /// have is not looked at: whatever is good has, and for the rest there is [`is_token`].
+    Bearer(&'a [u8]),
     /// Nothing, or the credentials of another scheme.
     NoBearer,
-}
-
-/// What stands behind the scheme, not yet known to have only the characters of a token: whoever
-/// compares it with a token that has only those need not look.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct RawToken<'a>(&'a [u8]);
-
-impl<'a> RawToken<'a> {
-    pub(super) fn as_bytes(self) -> &'a [u8] {
-        self.0
-    }
-
-    /// The token, if it has only characters that one can have.
-    pub(super) fn text(self) -> Result<&'a str, AuthenticateError> {
-        if !is_token(self.0) {
-            return Err(AuthenticateError::MalformedHeader);
-        }
-        std::str::from_utf8(self.0).map_err(|_| AuthenticateError::MalformedHeader)
-    }
 }
 
 /// Bytes beyond which a header is not looked at.
@@ -64,12 +46,12 @@ fn present_value(value: &HeaderValue) -> Result<Presented<'_>, AuthenticateError
     if bytes.len() > MAX_BYTES || spaces == 0 || token.is_empty() {
         return Err(AuthenticateError::MalformedHeader);
     }
-    Ok(Presented::Bearer(RawToken(token)))
+    Ok(Presented::Bearer(token))
 }
 
 /// Whether there are only characters of `b64token`, wherever they stand. Looks at all of them, since
 /// a loop that does not leave early is one that the compiler does many bytes at a time.
-fn is_token(bytes: &[u8]) -> bool {
+pub(super) fn is_token(bytes: &[u8]) -> bool {
     bytes.iter().fold(true, |so_far, byte| {
         // Letters in one comparison: bit 5 is what tells the cases apart.
         let is_letter = (byte | 0x20).wrapping_sub(b'a') < 26;
@@ -93,11 +75,12 @@ mod tests {
             headers.insert(header::AUTHORIZATION, value.parse().unwrap());
         }
         let presented = present(&headers).and_then(|presented| match presented {
-            Presented::Bearer(token) => token.text().map(Some),
+            Presented::Bearer(token) if is_token(token) => Ok(Some(token)),
+            Presented::Bearer(_) => Err(AuthenticateError::MalformedHeader),
             Presented::NoBearer => Ok(None),
         });
         match (presented, value) {
-            (Ok(Some(token)), _) => Ok(token.to_owned()),
+            (Ok(Some(token)), _) => Ok(str::from_utf8(token).unwrap().to_owned()),
             (Ok(None), None) => Err("missing_header"),
             (Ok(None), Some(_)) => Err("not_bearer"),
             (Err(AuthenticateError::MalformedHeader), _) => Err("malformed"),
@@ -170,11 +153,11 @@ mod tests {
             if let Ok(value) = HeaderValue::from_bytes(&bytes) {
                 let mut headers = HeaderMap::new();
                 headers.insert(header::AUTHORIZATION, value);
-                if let Ok(Presented::Bearer(raw)) = present(&headers)
-                    && let Ok(token) = raw.text()
+                if let Ok(Presented::Bearer(token)) = present(&headers)
+                    && is_token(token)
                 {
-                    prop_assert!(bytes.ends_with(token.as_bytes()));
-                    prop_assert!(!token.is_empty() && !token.contains(' '));
+                    prop_assert!(bytes.ends_with(token));
+                    prop_assert!(!token.is_empty() && !token.contains(&b' '));
                 }
             }
         }

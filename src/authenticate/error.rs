@@ -96,11 +96,6 @@ impl AuthenticateError {
         }
     }
 
-    /// Whether the signature fits no key that is here.
-    pub(super) fn is_bad_signature(&self) -> bool {
-        matches!(self, Self::InvalidToken(error) if error.is_bad_signature())
-    }
-
     fn store_error(&self) -> Option<&StoreError> {
         match self {
             Self::Unavailable(error)

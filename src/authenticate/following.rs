@@ -84,15 +84,12 @@ impl Inner {
         for Suspect { text } in suspects {
             // From the start, so that a key that is gone and whatever else was decided by the text
             // alone counts too. Nobody waits for it.
-            let checked = std::str::from_utf8(text)
-                .ok()
-                .and_then(|text| self.verification.check_as(text, place, start.now).ok());
-            match checked {
-                Some(token) => {
+            match self.verification.check_as(text, place, start.now) {
+                Ok(token) => {
                     texts.push(text);
                     signed.push(token);
                 }
-                None => self.verified(place).forget(text),
+                Err(_) => self.verified(place).forget(text),
             }
         }
         let known = Known::read(&*self.tokens, &*self.directory, &signed).await?;

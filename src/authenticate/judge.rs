@@ -106,9 +106,14 @@ pub(super) struct Judged {
 
 impl Inner {
     pub(super) fn begin(&self) -> Start {
-        // The clocks last: if they jump behind this, the epoch is an old one.
+        self.begin_at(self.clock.monotonic())
+    }
+
+    /// As [`begin`](Self::begin), for a request that has looked at that clock just now.
+    pub(super) fn begin_at(&self, monotonic: Monotonic) -> Start {
+        // The wall clock last: if it jumps behind this, the epoch is an old one.
         let (position, epoch) = (self.changes.position(), self.current_epoch());
-        Start { now: self.clock.now(), monotonic: self.clock.monotonic(), position, epoch }
+        Start { now: self.clock.now(), monotonic, position, epoch }
     }
 
     /// Moves whenever everything that was decided before may be wrong: by what changed in the
@@ -301,7 +306,7 @@ impl Inner {
         }
         let is_stored = stored.is_some();
         let ends_at = stored.as_ref().and_then(|stored| stored.record.ends_at());
-        let expires_at = earlier(token.claims.expires_at, ends_at);
+        let expires_at = earlier(token.expires_at, ends_at);
         let (name, owner, ancestors) = match stored {
             Some(Stored { record, ancestors }) => {
                 (Some(record.name), Some(record.owner), ancestors)
@@ -311,7 +316,7 @@ impl Inner {
         let credential = Credential::AccessToken(AccessToken {
             id: token.id,
             name,
-            token_type: token.claims.token_type,
+            token_type: token.token_type,
             expires_at,
         });
         let (authentication, good_until, policies) =

@@ -26,31 +26,33 @@ pub(super) const PAYLOAD_BUFFER: usize = 320;
 /// The three segments, still encoded.
 #[derive(Clone, Copy)]
 pub(super) struct Compact<'a> {
-    header: &'a str,
-    payload: &'a str,
-    signature: &'a str,
+    header: &'a [u8],
+    payload: &'a [u8],
+    signature: &'a [u8],
     /// Header, dot and payload.
-    pub(super) signing_input: &'a str,
+    pub(super) signing_input: &'a [u8],
 }
 
 impl<'a> Compact<'a> {
-    pub(super) fn split(text: &'a str) -> Result<Self, TokenError> {
+    /// What stands between the dots. That there is no third one is only seen where the signature
+    /// turns out not to be one: see [`refusal`](Self::refusal).
+    pub(super) fn split(text: &'a [u8]) -> Result<Self, TokenError> {
         if text.len() > MAX_BYTES {
             return Err(TokenError::Malformed);
         }
-        let mut dots = memchr::memchr_iter(b'.', text.as_bytes());
-        let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else {
-            return Err(TokenError::Malformed);
+        // Nearly every header is DataHub's, and its end need not be looked for.
+        let first = match text.get(DATAHUB_HEADER.len()) {
+            Some(b'.') if text.starts_with(DATAHUB_HEADER.as_bytes()) => Some(DATAHUB_HEADER.len()),
+            _ => memchr::memchr(b'.', text),
         };
-        let segments = (text.get(..first), text.get(first + 1..second), text.get(second + 1..));
-        match (segments, text.get(..second)) {
-            ((Some(header), Some(payload), Some(signature)), Some(signing_input))
-                if !header.is_empty() =>
-            {
-                Ok(Self { header, payload, signature, signing_input })
-            }
-            _ => Err(TokenError::Malformed),
+        let (header, rest) = cut_at(text, first).ok_or(TokenError::Malformed)?;
+        let second = memchr::memchr(b'.', rest);
+        let (payload, signature) = cut_at(rest, second).ok_or(TokenError::Malformed)?;
+        let signing_input = text.get(..header.len() + 1 + payload.len()).unwrap_or_default();
+        if header.is_empty() {
+            return Err(TokenError::Malformed);
         }
+        Ok(Self { header, payload, signature, signing_input })
     }
 
     /// The 32 bytes of the MAC; `None` if the segment is not the canonical text of so many.
@@ -65,7 +67,7 @@ impl<'a> Compact<'a> {
 
     /// The header, once the MAC is known to be good.
     pub(super) fn check_header(&self) -> Result<(), TokenError> {
-        if self.header == DATAHUB_HEADER { Ok(()) } else { check_header(self.header) }
+        if self.is_datahubs() { Ok(()) } else { check_header(self.header) }
     }
 
     /// The claims' bytes, once the MAC is known to be good; in `buffer` if they fit.
@@ -80,19 +82,19 @@ impl<'a> Compact<'a> {
         }
     }
 
-    /// Which refusal describes best a token whose MAC is not good. Costs nothing for a token with
+    /// Which refusal describes best a token whose MAC is not good. Costs little for a token with
     /// DataHub's header, and is bounded for any other.
+    ///
+    /// What is refused for its signature alone has only characters of base64url between its dots.
     pub(super) fn refusal(&self, mac: Option<&Vec<u8>>) -> TokenError {
-        // Does not leave early, so that the compiler does many bytes at a time.
-        let is_base64url = |text: &str| {
-            text.bytes().fold(true, |so_far, byte| {
-                let is_letter = (byte | 0x20).wrapping_sub(b'a') < 26;
-                let is_digit = byte.wrapping_sub(b'0') < 10;
-                so_far & (is_letter | is_digit | (byte == b'-') | (byte == b'_'))
-            })
-        };
-        if self.header.len() <= MAX_UNVERIFIED_HEADER
-            && self.header != DATAHUB_HEADER
+        if memchr::memchr(b'.', self.signature).is_some() {
+            return TokenError::Malformed;
+        }
+        if self.header.len() > MAX_UNVERIFIED_HEADER {
+            if !is_base64url(self.header) {
+                return TokenError::Malformed;
+            }
+        } else if !self.is_datahubs()
             && let Err(error) = check_header(self.header)
         {
             return error;
@@ -109,6 +111,25 @@ impl<'a> Compact<'a> {
         }
         TokenError::BadSignature
     }
+
+    fn is_datahubs(&self) -> bool {
+        self.header == DATAHUB_HEADER.as_bytes()
+    }
+}
+
+/// What stands before and behind the byte at `dot`.
+fn cut_at(text: &[u8], dot: Option<usize>) -> Option<(&[u8], &[u8])> {
+    let (before, rest) = text.split_at_checked(dot?)?;
+    Some((before, rest.get(1..)?))
+}
+
+/// Does not leave early, so that the compiler does many bytes at a time.
+fn is_base64url(text: &[u8]) -> bool {
+    text.iter().fold(true, |so_far, byte| {
+        let is_letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+        let is_digit = byte.wrapping_sub(b'0') < 10;
+        so_far & (is_letter | is_digit | (*byte == b'-') | (*byte == b'_'))
+    })
 }
 
 /// Encodes a header and a payload into what is signed.
@@ -127,11 +148,11 @@ pub(super) fn append_signature(mut input: String, mac: &[u8]) -> String {
     input
 }
 
-fn decode(segment: &str) -> Result<Vec<u8>, TokenError> {
+fn decode(segment: &[u8]) -> Result<Vec<u8>, TokenError> {
     URL_SAFE_NO_PAD.decode(segment).map_err(|_| TokenError::Malformed)
 }
 
-fn check_header(segment: &str) -> Result<(), TokenError> {
+fn check_header(segment: &[u8]) -> Result<(), TokenError> {
     let json = decode(segment)?;
     let mut algorithm = Err(TokenError::UnsupportedAlgorithm);
     let mut is_plain = true;

@@ -19,7 +19,12 @@ impl TokenId {
     /// The id of the token `text` in a deployment with this salt.
     #[must_use]
     pub fn of(text: &str, salt: &Salt) -> Self {
-        let hash = Sha256::new().chain_update(text.as_bytes()).chain_update(salt.0.as_bytes());
+        Self::of_bytes(text.as_bytes(), salt)
+    }
+
+    /// As [`of`](Self::of), for a text that is not known to be one.
+    pub(crate) fn of_bytes(text: &[u8], salt: &Salt) -> Self {
+        let hash = Sha256::new().chain_update(text).chain_update(salt.0.as_bytes());
         Self(hash.finalize().into())
     }
 

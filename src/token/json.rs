@@ -73,65 +73,6 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 }
 
-/// A flat object in the plainest spelling: no white space, texts without escapes, whole numbers
-/// that are not negative. Most payloads are, and can be read without a general parser.
-///
-/// Duplicates are for the caller to notice.
-pub(super) struct PlainObject<'de> {
-    rest: &'de str,
-    is_first: bool,
-}
-
-impl<'de> PlainObject<'de> {
-    /// `None` if `bytes` are not UTF-8 in braces.
-    pub(super) fn new(bytes: &'de [u8]) -> Option<Self> {
-        // All at once, so that every text in there ends at the next quotation mark.
-        let is_escaped =
-            bytes.iter().fold(false, |so_far, byte| so_far | (*byte == b'\\') | (*byte < b' '));
-        if is_escaped {
-            return None;
-        }
-        let text = std::str::from_utf8(bytes).ok()?;
-        Some(Self { rest: text.strip_prefix('{')?, is_first: true })
-    }
-
-    /// The next member, or `Some(None)` at the end; `None` if the object is not plain.
-    #[expect(clippy::option_option, reason = "not plain, at the end, or a member")]
-    pub(super) fn next(&mut self) -> Option<Option<(&'de str, Value<'de>)>> {
-        if self.rest == "}" {
-            return Some(None);
-        }
-        if !self.is_first {
-            self.rest = self.rest.strip_prefix(',')?;
-        }
-        self.is_first = false;
-        let name = self.text()?;
-        self.rest = self.rest.strip_prefix(':')?;
-        let value = match self.rest.as_bytes().first()? {
-            b'"' => Value::Text(Cow::Borrowed(self.text()?)),
-            _ => Value::Integer(self.integer()?),
-        };
-        Some(Some((name, value)))
-    }
-
-    fn text(&mut self) -> Option<&'de str> {
-        let rest = self.rest.strip_prefix('"')?;
-        let (text, rest) = rest.split_at_checked(memchr::memchr(b'"', rest.as_bytes())?)?;
-        self.rest = rest.strip_prefix('"')?;
-        Some(text)
-    }
-
-    fn integer(&mut self) -> Option<i64> {
-        let end = self.rest.bytes().position(|byte| !byte.is_ascii_digit())?;
-        let (digits, rest) = self.rest.split_at_checked(end)?;
-        if digits.len() > 1 && digits.starts_with('0') {
-            return None;
-        }
-        self.rest = rest;
-        digits.parse().ok()
-    }
-}
-
 /// Reads `bytes` as one object and hands its members to `member`, refusing what is not strict.
 ///
 /// # Errors

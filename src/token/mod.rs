@@ -36,6 +36,7 @@ mod key;
 mod key_material;
 mod key_state;
 mod lifetime;
+mod payload;
 mod record;
 mod revocation;
 mod text;
@@ -54,3 +55,4 @@ pub use self::{
     text::TokenText,
     verifier::{TokenVerifier, VerifiedToken},
 };
+pub(crate) use self::{payload::Claims, verifier::Buffer};

@@ -175,7 +175,7 @@ impl TokenService {
     /// also if the signature fits no key of this process, and it lacks one that is not retired.
     pub async fn verify(&self, text: &str) -> Result<ActiveToken, VerifyError> {
         let now = self.clock.now();
-        let token = match self.verification.check(text, now) {
+        let (token, claims) = match self.verification.check(text, now) {
             Err(error) if error.is_bad_signature() => {
                 return Err(match self.missing_key().await? {
                     Some(id) => StoreError::unavailable(KeyMissing(id)).into(),
@@ -187,7 +187,7 @@ impl TokenService {
         Verification::check_key(&KeyStates::new(self.tokens.keys().await?), token.key_id)?;
         let stored = self.verification.look_up(&*self.tokens, &token, now).await?;
         let actor = self.verification.actor(&*self.directory, &token.actor).await?;
-        Ok(ActiveToken { actor, claims: token.claims, record: stored.map(|stored| stored.record) })
+        Ok(ActiveToken { actor, claims, record: stored.map(|stored| stored.record) })
     }
 
     /// The id of a token's text in this deployment, whether or not there is such a token.
@@ -200,7 +200,7 @@ impl TokenService {
     #[cfg(feature = "session")]
     pub(crate) fn session_id(&self, text: &str) -> Result<TokenId, VerifyError> {
         let now = self.clock.now();
-        Ok(self.verification.check_as(text, super::TokenPlace::Session, now)?.id)
+        Ok(self.verification.check_as(text.as_bytes(), super::TokenPlace::Session, now)?.id)
     }
 
     /// A key whose tokens are good, and which this process does not have: then it cannot tell them

@@ -4,8 +4,8 @@ use crate::{
     clock::Timestamp,
     config::Config,
     token::{
-        KeyId, KeyStates, Salt, TokenClaims, TokenError, TokenId, TokenRecord, TokenStatus,
-        TokenType, TokenVerifier, TokenVersion,
+        Buffer, Claims, KeyId, KeyStates, Salt, TokenClaims, TokenError, TokenId, TokenRecord,
+        TokenStatus, TokenType, TokenVerifier, TokenVersion,
     },
     token_service::{Ancestor, Lineage, RuleSubject, TokenLookup},
 };
@@ -42,7 +42,9 @@ pub(crate) struct SignedToken {
     pub(crate) id: TokenId,
     pub(crate) actor: Urn,
     pub(crate) key_id: KeyId,
-    pub(crate) claims: TokenClaims,
+    pub(crate) token_type: TokenType,
+    pub(crate) version: TokenVersion,
+    pub(crate) expires_at: Option<Timestamp>,
 }
 
 /// What the store has of a token.
@@ -65,22 +67,50 @@ impl Verification {
         }
     }
 
-    /// What can be judged without asking anybody.
-    pub(crate) fn check(&self, text: &str, now: Timestamp) -> Result<SignedToken, VerifyError> {
-        self.check_as(text, TokenPlace::Header, now)
-    }
-
-    /// As [`check`](Self::check), for a text that was found there.
-    pub(crate) fn check_as(
+    /// What can be judged without asking anybody, and what the token says.
+    pub(crate) fn check(
         &self,
         text: &str,
+        now: Timestamp,
+    ) -> Result<(SignedToken, TokenClaims), VerifyError> {
+        self.check_with(text.as_bytes(), TokenPlace::Header, now, |claims| claims.into_owned())
+    }
+
+    /// What can be judged without asking anybody, of a text that was found there.
+    pub(crate) fn check_as(
+        &self,
+        text: &[u8],
         place: TokenPlace,
         now: Timestamp,
     ) -> Result<SignedToken, VerifyError> {
-        let verified = self.verifier.verify(text, now)?;
-        let claims = verified.claims;
-        let is_stateless = claims.version == TokenVersion::Stateless;
-        let is_session = claims.token_type == TokenType::Session;
+        self.check_with(text, place, now, |_| ()).map(|(token, ())| token)
+    }
+
+    fn check_with<T>(
+        &self,
+        text: &[u8],
+        place: TokenPlace,
+        now: Timestamp,
+        also: impl FnOnce(Claims<'_>) -> T,
+    ) -> Result<(SignedToken, T), VerifyError> {
+        let signed = self.verifier.signed(text)?;
+        let mut buffer = Buffer::new();
+        let payload = signed.payload(&mut buffer)?;
+        let claims = self.verifier.claims(&payload, now)?;
+        let token = self.token(text, signed.key_id, place, &claims)?;
+        Ok((token, also(claims)))
+    }
+
+    fn token(
+        &self,
+        text: &[u8],
+        key_id: KeyId,
+        place: TokenPlace,
+        claims: &Claims<'_>,
+    ) -> Result<SignedToken, VerifyError> {
+        let Claims { token_type, version, expires_at, .. } = *claims;
+        let is_stateless = version == TokenVersion::Stateless;
+        let is_session = token_type == TokenType::Session;
         match place {
             TokenPlace::Header if is_stateless && !self.accept_stateless => {
                 return Err(VerifyError::StatelessNotAccepted);
@@ -94,14 +124,15 @@ impl Verification {
             TokenPlace::Header | TokenPlace::Session => {}
         }
         // An id that makes no urn cannot be in any directory.
-        let actor = claims.actor_urn().map_err(|_| VerifyError::Inactive(Inactive::NotFound))?;
+        let actor = Urn::corpuser(&claims.actor_id)
+            .map_err(|_| VerifyError::Inactive(Inactive::NotFound))?;
         // DataHub takes this actor for nobody (`AuthenticationEnforcementFilter`), whoever exists.
         // And nobody has a token of the system actor, for which none is ever made.
         if claims.actor_id == ANONYMOUS || self.system_actor.as_ref() == Some(&actor) {
             return Err(VerifyError::Inactive(Inactive::NotFound));
         }
-        let id = TokenId::of(text, &self.salt);
-        Ok(SignedToken { id, actor, key_id: verified.key_id, claims })
+        let id = TokenId::of_bytes(text, &self.salt);
+        Ok(SignedToken { id, actor, key_id, token_type, version, expires_at })
     }
 
     /// What the store says of the key that signed a token.
@@ -119,7 +150,7 @@ impl Verification {
         token: &SignedToken,
         now: Timestamp,
     ) -> Result<Option<Stored>, VerifyError> {
-        let record = match token.claims.version {
+        let record = match token.version {
             TokenVersion::Stateless => None,
             TokenVersion::Stateful => {
                 let record = tokens.find(&token.id).await?;
