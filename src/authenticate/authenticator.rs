@@ -254,7 +254,7 @@ impl Authenticator {
             Ok(token) => {
                 let text = verified.is_on().then(|| Zeroizing::new(raw.into()));
                 let origin = inner.uses.as_ref().map(|_| Origin::of(head));
-                let unknown = Unknown { token, text, place, origin, start };
+                let unknown = Arc::new(Unknown { token, text, place, origin, start });
                 Verdict::Pending(PendingVerdict(Box::pin(inner.clone().find_out(unknown))))
             }
         }

@@ -1,14 +1,16 @@
 //! One look-up for all requests that bring the same token at the same time.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     fmt,
+    hash::Hash,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Poll,
     time::Duration,
 };
 
+use foldhash::fast::RandomState;
 use tokio::{runtime::Handle, sync::watch, time::timeout};
 use tracing::Instrument;
 
@@ -47,18 +49,27 @@ pub(super) struct Flights {
 
 #[derive(Default)]
 struct Running {
-    flights: HashMap<Key, Flight>,
+    flights: HashMap<Key, Flight, RandomState>,
+    /// What is waited for, by the numbers of the look-ups. Most end at once, and nobody waits.
+    awaited: HashMap<u64, watch::Sender<Option<Outcome>>, RandomState>,
     /// How many began so far.
     begun: u64,
+}
+
+impl Running {
+    /// What will come of a look-up that is under way.
+    fn outcome(&mut self, number: u64) -> watch::Receiver<Option<Outcome>> {
+        self.awaited.entry(number).or_insert_with(|| watch::Sender::new(None)).subscribe()
+    }
 }
 
 /// A token and where it was found, since that decides too.
 pub(super) type Key = (TokenPlace, TokenId);
 
+#[derive(Clone, Copy)]
 struct Flight {
     number: u64,
     start: Start,
-    outcome: watch::Receiver<Option<Outcome>>,
 }
 
 /// What all who wait get.
@@ -105,7 +116,7 @@ impl Flights {
                     if let Poll::Ready(outcome) = self.poll_once(&mut look_up).await {
                         return lead.end(outcome.unwrap_or_else(|it| Err(it.into())));
                     }
-                    let (outcome, began) = (lead.sender.subscribe(), lead.start.monotonic);
+                    let (outcome, began) = (lead.outcome(), lead.start.monotonic);
                     let task = async move {
                         let outcome = look_up.await;
                         let _ = lead.end(outcome.unwrap_or_else(|it| Err(it.into())));
@@ -114,7 +125,8 @@ impl Flights {
                     (outcome, began)
                 }
             };
-            match self.wait(outcome).await? {
+            // In a box of its own: most requests do not wait, and need no room for it.
+            match Box::pin(self.wait(outcome)).await? {
                 Some(Ok(authentication)) => return Ok(authentication),
                 Some(Err(error)) if began < start.monotonic && !error.is_unavailable() => {
                     joins = Joins::Later;
@@ -135,7 +147,7 @@ impl Flights {
         now: impl Fn() -> Start,
     ) -> Boarded {
         let mut running = self.running();
-        if let Some(Flight { start: flight, outcome, .. }) = running.flights.get(&key) {
+        if let Some(Flight { start: flight, number }) = running.flights.get(&key).copied() {
             let began = flight.monotonic;
             let is_good = match joins {
                 Joins::Recent => {
@@ -146,7 +158,7 @@ impl Flights {
                 Joins::Later => began >= start.monotonic,
             };
             if is_good {
-                return Boarded::Joined { outcome: outcome.clone(), began };
+                return Boarded::Joined { outcome: running.outcome(number), began };
             }
         }
         let start = match joins {
@@ -155,14 +167,9 @@ impl Flights {
         };
         running.begun += 1;
         let number = running.begun;
-        let (sender, outcome) = watch::channel(None);
-        running.flights.insert(key, Flight { number, start, outcome });
+        running.flights.insert(key, Flight { number, start });
         drop(running);
-        Boarded::Leads(Lead {
-            listed: Listed { flights: self.clone(), key, number },
-            sender,
-            start,
-        })
+        Boarded::Leads(Lead { flights: Some(self.clone()), key, number, start })
     }
 
     /// Polls a look-up where the request is polled. The task that it may become polls it again at
@@ -170,7 +177,7 @@ impl Flights {
     async fn poll_once<T>(&self, look_up: &mut Caught<'_, T>) -> Poll<Result<T, Panicked>> {
         std::future::poll_fn(|context| {
             // For the time limit, which needs one.
-            let _entered = self.runtime().enter();
+            let _entered = Handle::try_current().is_err().then(|| self.runtime.enter());
             Poll::Ready(Pin::new(&mut *look_up).poll(context))
         })
         .await
@@ -209,46 +216,68 @@ impl fmt::Debug for Flights {
 
 /// The right and the duty to say what came of a look-up.
 struct Lead {
-    listed: Listed,
-    sender: watch::Sender<Option<Outcome>>,
+    /// `None` when it has ended.
+    flights: Option<Arc<Flights>>,
+    key: Key,
+    number: u64,
     start: Start,
 }
 
 impl Lead {
+    fn outcome(&self) -> watch::Receiver<Option<Outcome>> {
+        match &self.flights {
+            Some(flights) => flights.running().outcome(self.number),
+            None => watch::Sender::new(None).subscribe(),
+        }
+    }
+
     fn end(
-        self,
+        mut self,
         outcome: Result<Authentication, AuthenticateError>,
     ) -> Result<Authentication, AuthenticateError> {
         // First, so that nobody joins what has ended.
-        drop(self.listed);
-        if self.sender.receiver_count() == 0 {
+        let awaited = self.leave();
+        let Some(sender) = awaited.filter(|sender| sender.receiver_count() > 0) else {
             return outcome;
-        }
+        };
         let outcome = outcome.map_err(Arc::new);
-        let _ = self.sender.send(Some(outcome.clone()));
+        let _ = sender.send(Some(outcome.clone()));
         outcome.map_err(|error| AuthenticateError::of_shared(&error))
+    }
+
+    /// Takes a look-up off the list when it has ended, and says who is to be told what came of it.
+    fn leave(&mut self) -> Option<watch::Sender<Option<Outcome>>> {
+        let flights = self.flights.take()?;
+        let mut running = flights.running();
+        // A later one may have taken its place.
+        if let Entry::Occupied(flight) = running.flights.entry(self.key)
+            && flight.get().number == self.number
+        {
+            flight.remove();
+        }
+        let awaited = match running.awaited.is_empty() {
+            true => None,
+            false => running.awaited.remove(&self.number),
+        };
+        // What a flood of different tokens took is given back.
+        let Running { flights, awaited: all_awaited, .. } = &mut *running;
+        shrink(flights);
+        shrink(all_awaited);
+        awaited
     }
 }
 
-/// Takes a look-up off the list when it has ended, however it did.
-struct Listed {
-    flights: Arc<Flights>,
-    key: Key,
-    number: u64,
+impl Drop for Lead {
+    fn drop(&mut self) {
+        // Whoever waits hears that it ended without an outcome.
+        drop(self.leave());
+    }
 }
 
-impl Drop for Listed {
-    fn drop(&mut self) {
-        let mut running = self.flights.running();
-        // A later one may have taken its place.
-        if running.flights.get(&self.key).is_some_and(|flight| flight.number == self.number) {
-            running.flights.remove(&self.key);
-        }
-        // What a flood of different tokens took is given back.
-        let (under_way, room) = (running.flights.len(), running.flights.capacity());
-        if room > KEPT && under_way < room / 8 {
-            running.flights.shrink_to(KEPT.max(under_way * 2));
-        }
+fn shrink<K: Eq + Hash, V>(map: &mut HashMap<K, V, RandomState>) {
+    let (under_way, room) = (map.len(), map.capacity());
+    if room > KEPT && under_way < room / 8 {
+        map.shrink_to(KEPT.max(under_way * 2));
     }
 }
 

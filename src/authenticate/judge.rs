@@ -1,14 +1,22 @@
 //! Judging a token that is not remembered: what is asked, in which order, and what is kept of it.
 
 use std::{
+    future::poll_fn,
+    pin::pin,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64},
     },
+    task::Poll,
     time::Duration,
 };
 
-use tokio::{runtime::Handle, sync::Notify, task::AbortHandle, time::timeout};
+use tokio::{
+    runtime::Handle,
+    sync::Notify,
+    task::{AbortHandle, unconstrained},
+    time::sleep,
+};
 use zeroize::Zeroizing;
 
 use super::{
@@ -187,10 +195,9 @@ impl Inner {
     /// Asks the stores, or waits for somebody who does already.
     pub(super) async fn find_out(
         self: Arc<Self>,
-        unknown: Unknown,
+        unknown: Arc<Unknown>,
     ) -> Result<Authentication, AuthenticateError> {
         let (start, place, id) = (unknown.start, unknown.place, unknown.token.id);
-        let unknown = Arc::new(unknown);
         let look_up = |start| self.clone().look_up(unknown.clone(), start);
         let result = self.flights.share((place, id), start, || self.begin(), look_up).await;
         let (Err(error), Some(text)) = (&result, &unknown.text) else { return result };
@@ -198,7 +205,7 @@ impl Inner {
             return result;
         }
         let now = self.clock.monotonic();
-        self.outage.note(true, now);
+        self.outage.failed(now);
         // Not noted: it will be when it is used the next time.
         self.remembered_in_outage(text, place, now, |_| now).map_or(result, Ok)
     }
@@ -221,9 +228,11 @@ impl Inner {
         {
             return Ok(found);
         }
-        let result = self.within_time(self.resolve(&unknown, start)).await;
+        // Pinned where it is: to hand it on would copy it.
+        let resolved = pin!(self.resolve(&unknown, start));
+        let result = self.within_time(resolved).await;
         if !result.as_ref().is_err_and(AuthenticateError::is_outage) {
-            self.outage.note(false, self.clock.monotonic());
+            self.outage.answered();
         }
         result
     }
@@ -233,14 +242,24 @@ impl Inner {
         &self,
         asked: impl Future<Output = Result<T, AuthenticateError>>,
     ) -> Result<T, AuthenticateError> {
-        if Handle::try_current().is_err() {
-            // There is nobody to say that time is over.
-            return asked.await;
-        }
-        match timeout(self.store_timeout, asked).await {
-            Ok(result) => result,
-            Err(elapsed) => Err(StoreError::unavailable(elapsed).into()),
-        }
+        let (mut asked, mut time_is_over) = (pin!(asked), None);
+        poll_fn(|context| {
+            if let Poll::Ready(result) = asked.as_mut().poll(context) {
+                return Poll::Ready(result);
+            }
+            // What is answered at once needs no timer. Without a runtime there is nobody to say that
+            // time is over.
+            if time_is_over.is_none() && Handle::try_current().is_ok() {
+                time_is_over = Some(Box::pin(unconstrained(sleep(self.store_timeout))));
+            }
+            match &mut time_is_over {
+                Some(timer) => timer.as_mut().poll(context).map(|()| {
+                    Err(StoreError::unavailable("the store did not answer in time").into())
+                }),
+                None => Poll::Pending,
+            }
+        })
+        .await
     }
 
     async fn resolve(

@@ -81,6 +81,20 @@ impl<T> Kept<T> {
         if let Some(snapshot) = self.usable(start, feed_is_fresh(start)) {
             return Ok(snapshot);
         }
+        // In a box of its own: it is read seldom, and else no room is needed for it.
+        Box::pin(self.read_anew(clock, start, feed_is_fresh, read)).await
+    }
+
+    async fn read_anew<F>(
+        &self,
+        clock: &dyn Clock,
+        start: Monotonic,
+        feed_is_fresh: impl Fn(Monotonic) -> bool,
+        read: impl FnOnce() -> F,
+    ) -> Result<Arc<Snapshot<T>>, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
         let _reading = self.reading.lock().await;
         // Somebody else may have read it while this waited; and the feed may be stale by now.
         if let Some(snapshot) = self.usable(start, feed_is_fresh(clock.monotonic())) {

@@ -55,14 +55,21 @@ impl Outage {
                 .is_ok()
     }
 
-    /// Notes how a look-up ended.
-    pub(super) fn note(&self, failed: bool, now: Monotonic) {
-        if failed {
-            let next_try = now.saturating_add(self.interval).as_nanos();
-            self.next_try.fetch_max(next_try, Ordering::Relaxed);
-        }
-        if self.is_failing.load(Ordering::Relaxed) != failed {
-            self.is_failing.store(failed, Ordering::Release);
+    /// Notes that a look-up failed.
+    pub(super) fn failed(&self, now: Monotonic) {
+        let next_try = now.saturating_add(self.interval).as_nanos();
+        self.next_try.fetch_max(next_try, Ordering::Relaxed);
+        self.note(true);
+    }
+
+    /// Notes that a look-up was answered.
+    pub(super) fn answered(&self) {
+        self.note(false);
+    }
+
+    fn note(&self, is_failing: bool) {
+        if self.is_failing.load(Ordering::Relaxed) != is_failing {
+            self.is_failing.store(is_failing, Ordering::Release);
         }
     }
 
@@ -109,12 +116,12 @@ mod tests {
         let outage = Outage::new(Duration::from_secs(1), Duration::from_nanos(10));
         let at = Monotonic::from_nanos;
         assert!(outage.is_to_be_asked(at(0)) && outage.is_to_be_asked(at(0)));
-        outage.note(true, at(5));
+        outage.failed(at(5));
         assert!(!outage.is_to_be_asked(at(14)));
         assert!(outage.is_to_be_asked(at(15)));
         assert!(!outage.is_to_be_asked(at(24)));
         assert!(outage.is_to_be_asked(at(25)));
-        outage.note(false, at(26));
+        outage.answered();
         assert!(outage.is_to_be_asked(at(26)) && outage.is_to_be_asked(at(26)));
     }
 }
