@@ -1,9 +1,9 @@
 //! One look-up for all requests that bring the same token at the same time.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::HashMap,
     fmt,
-    hash::Hash,
+    hash::{Hash, Hasher},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Poll,
@@ -64,7 +64,19 @@ impl Running {
 }
 
 /// A token and where it was found, since that decides too.
-pub(super) type Key = (TokenPlace, TokenId);
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Key {
+    pub(super) place: TokenPlace,
+    pub(super) id: TokenId,
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // The beginning of a hash of what only this service signs is as good as all of it.
+        let [first, ..] = self.id.as_bytes().as_chunks().0 else { return };
+        state.write_u64(u64::from_le_bytes(*first) ^ self.place as u64);
+    }
+}
 
 #[derive(Clone, Copy)]
 struct Flight {
@@ -250,10 +262,8 @@ impl Lead {
         let flights = self.flights.take()?;
         let mut running = flights.running();
         // A later one may have taken its place.
-        if let Entry::Occupied(flight) = running.flights.entry(self.key)
-            && flight.get().number == self.number
-        {
-            flight.remove();
+        if running.flights.get(&self.key).is_some_and(|flight| flight.number == self.number) {
+            running.flights.remove(&self.key);
         }
         let awaited = match running.awaited.is_empty() {
             true => None,
@@ -313,7 +323,7 @@ mod tests {
     }
 
     fn key(byte: u8) -> Key {
-        (TokenPlace::Header, TokenId::from_bytes([byte; 32]))
+        Key { place: TokenPlace::Header, id: TokenId::from_bytes([byte; 32]) }
     }
 
     fn good() -> Result<Authentication, AuthenticateError> {
@@ -384,7 +394,7 @@ mod tests {
         let mut others = Vec::new();
         for (key, start) in [
             (key(2), at(1_000)),
-            ((TokenPlace::Session, key(1).1), at(1_000)),
+            (Key { place: TokenPlace::Session, ..key(1) }, at(1_000)),
             // Something has changed since.
             (key(1), Start { epoch: 1, ..at(1_000) }),
             (key(1), Start { position: 1, ..at(1_000) }),
@@ -502,7 +512,7 @@ mod tests {
         for number in 0..2_000_u32 {
             let mut id = [0; 32];
             id[..4].copy_from_slice(&number.to_be_bytes());
-            let key = (TokenPlace::Header, TokenId::from_bytes(id));
+            let key = Key { place: TokenPlace::Header, id: TokenId::from_bytes(id) };
             let Boarded::Leads(lead) = world.flights.board(key, at(0), Joins::Recent, || at(0))
             else {
                 panic!("there is none to join");

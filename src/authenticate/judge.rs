@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 use super::{
     AccessToken, AuthenticateError, Authentication, Credential, CredentialAuthenticator,
     PendingVerdict, RequestHead, Verdict,
-    flight::Flights,
+    flight::{Flights, Key},
     kept::Snapshot,
     keys::KnownKeys,
     outage::Outage,
@@ -38,7 +38,7 @@ use crate::{
     epoch::Epoch,
     feed::{Change, Freshness, LatestChanges, Subject, Subjects},
     policy::{PolicyIndex, ResourceFacts},
-    token::{KeyId, KeyStates, TokenId, TokenType},
+    token::{KeyId, KeyStates, TokenId, TokenRecord, TokenType},
     token_service::{
         Ancestor, KeyMissing, SignedToken, Stored, TokenLookup, TokenPlace, Verification,
         VerifyError,
@@ -199,7 +199,7 @@ impl Inner {
     ) -> Result<Authentication, AuthenticateError> {
         let (start, place, id) = (unknown.start, unknown.place, unknown.token.id);
         let look_up = |start| self.clone().look_up(unknown.clone(), start);
-        let result = self.flights.share((place, id), start, || self.begin(), look_up).await;
+        let result = self.flights.share(Key { place, id }, start, || self.begin(), look_up).await;
         let (Err(error), Some(text)) = (&result, &unknown.text) else { return result };
         if !error.is_outage() {
             return result;
@@ -317,21 +317,22 @@ impl Inner {
         let is_fresh = |now| self.is_fresh(now);
         let keys = self.keys.current(&*self.clock, start.monotonic, is_fresh).await?;
         Verification::check_key(&keys.value, token.key_id)?;
-        let stored = self.verification.look_up(tokens, token, start.now).await?;
+        // Of the record no more than is needed, before anybody else is waited for.
+        let keep =
+            |record: TokenRecord| (record.ends_at(), record.token_type, record.name, record.owner);
+        let stored = self.verification.look_up(tokens, token, start.now, keep).await?;
+        let is_stored = stored.is_some();
+        let (ends_at, token_type, name, owner, ancestors) = match stored {
+            Some(Stored { record: (ends_at, token_type, name, owner), ancestors }) => {
+                (ends_at, token_type, Some(name), Some(owner), ancestors)
+            }
+            None => (None, None, None, None, Box::default()),
+        };
         // Log-out and a new password end what is stored as a session, and nothing else.
-        let token_type = stored.as_ref().and_then(|stored| stored.record.token_type);
         if place == TokenPlace::Session && token_type != Some(TokenType::Session) {
             return Err(VerifyError::NotASession.into());
         }
-        let is_stored = stored.is_some();
-        let ends_at = stored.as_ref().and_then(|stored| stored.record.ends_at());
         let expires_at = earlier(token.expires_at, ends_at);
-        let (name, owner, ancestors) = match stored {
-            Some(Stored { record, ancestors }) => {
-                (Some(record.name), Some(record.owner), ancestors)
-            }
-            None => (None, None, Box::default()),
-        };
         let credential = Credential::AccessToken(AccessToken {
             id: token.id,
             name,

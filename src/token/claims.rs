@@ -67,7 +67,7 @@ impl TokenClaims {
 
 /// A JSON string in Jackson's spelling: only `"`, `\` and control characters are escaped, the
 /// latter with the short forms where there are such and with upper-case hexadecimal digits else.
-fn push_string(json: &mut String, text: &str) {
+pub(super) fn push_string(json: &mut String, text: &str) {
     json.push('"');
     for character in text.chars() {
         match character {

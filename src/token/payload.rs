@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::{
     ActorType, TokenClaims, TokenError, TokenType, TokenVersion,
+    claims::push_string,
     json::{Value, read_object},
 };
 use crate::clock::Timestamp;
@@ -23,11 +24,27 @@ pub(crate) struct Claims<'a> {
 pub(super) struct Expected<'e> {
     pub(super) now: Timestamp,
     /// The issuer that is configured.
-    pub(super) issuer: Option<&'e str>,
+    pub(super) issuer: Option<&'e Issuer>,
     /// Whether an `iss` that is present must be that.
     pub(super) check_issuer: bool,
     /// Whether a `sub` that is present must be the actor.
     pub(super) check_subject: bool,
+}
+
+/// Who is said to have made a token.
+#[derive(Debug, Clone)]
+pub(super) struct Issuer {
+    pub(super) text: String,
+    /// As it stands in a payload.
+    json: String,
+}
+
+impl Issuer {
+    pub(super) fn new(text: String) -> Self {
+        let mut json = String::new();
+        push_string(&mut json, &text);
+        Self { text, json }
+    }
 }
 
 impl Claims<'_> {
@@ -90,14 +107,8 @@ impl<'a> Claims<'a> {
             }
             None => (None, rest),
         };
-        let rest = match rest.strip_prefix(br#","iss":""#) {
-            Some(rest) => {
-                let (issuer, rest) = plain_text(rest)?;
-                if Some(issuer) != expected.issuer {
-                    return None;
-                }
-                rest
-            }
+        let rest = match rest.strip_prefix(br#","iss":"#) {
+            Some(rest) => rest.strip_prefix(expected.issuer?.json.as_bytes())?,
             None => rest,
         };
         let is_good = rest == b"}"
@@ -114,7 +125,7 @@ impl<'a> Claims<'a> {
         members.check_claims()?;
         if expected.check_issuer
             && let Some(issuer) = members.issuer.optional_text("iss")?
-            && Some(issuer) != expected.issuer
+            && Some(issuer) != expected.issuer.map(|issuer| issuer.text.as_str())
         {
             return Err(TokenError::WrongIssuer);
         }
@@ -142,15 +153,23 @@ fn plain_text(bytes: &[u8]) -> Option<(&str, &[u8])> {
 
 /// A whole number as dates have them, and what stands behind it.
 fn plain_seconds(bytes: &[u8]) -> Option<(i64, &[u8])> {
-    let end = bytes.iter().position(|byte| !byte.is_ascii_digit())?;
-    let (digits, rest) = bytes.split_at_checked(end)?;
-    // Without a leading zero, and too few to overflow.
-    if !(1..=12).contains(&end) || (end > 1 && digits.starts_with(b"0")) {
+    let (mut number, mut digits) = (0, 0);
+    for byte in bytes.iter().take_while(|byte| byte.is_ascii_digit()) {
+        if digits == MAX_DIGITS {
+            return None;
+        }
+        number = number * 10 + i64::from(byte - b'0');
+        digits += 1;
+    }
+    let has_leading_zero = digits > 1 && bytes.starts_with(b"0");
+    if digits == 0 || has_leading_zero {
         return None;
     }
-    let number = digits.iter().fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
-    Some((number, rest))
+    Some((number, bytes.get(digits..)?))
 }
+
+/// So few that they fit.
+const MAX_DIGITS: usize = 12;
 
 /// The members of the payload that matter, as they stand.
 #[derive(Debug, Default, PartialEq)]
@@ -285,16 +304,24 @@ impl Member<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use proptest::prelude::*;
 
     use super::*;
 
-    const EXPECTED: Expected<'_> = Expected {
-        now: Timestamp::from_seconds(1_750_000_000),
-        issuer: Some("datahub-metadata-service"),
-        check_issuer: true,
-        check_subject: true,
-    };
+    const ISSUER: &str = "datahub-metadata-service";
+
+    static THE_ISSUER: LazyLock<Issuer> = LazyLock::new(|| Issuer::new(ISSUER.to_owned()));
+
+    fn expected() -> Expected<'static> {
+        Expected {
+            now: Timestamp::from_seconds(1_750_000_000),
+            issuer: Some(&THE_ISSUER),
+            check_issuer: true,
+            check_subject: true,
+        }
+    }
 
     fn claims(actor_id: &str) -> TokenClaims {
         TokenClaims {
@@ -309,7 +336,7 @@ mod tests {
 
     #[test]
     fn what_datahub_writes_is_read_quickly() {
-        for issuer in [None, EXPECTED.issuer] {
+        for issuer in [None, Some(ISSUER)] {
             for version in [TokenVersion::Stateless, TokenVersion::Stateful] {
                 for token_type in
                     [TokenType::Session, TokenType::Personal, TokenType::ServiceAccount]
@@ -319,7 +346,7 @@ mod tests {
                         let claims =
                             TokenClaims { version, token_type, jti, expires_at, ..claims("Zoë") };
                         let json = claims.to_json(issuer);
-                        let read = Claims::read_as_written(json.as_bytes(), EXPECTED);
+                        let read = Claims::read_as_written(json.as_bytes(), expected());
                         assert_eq!(read.map(Claims::into_owned), Some(claims), "{json}");
                     }
                 }
@@ -338,8 +365,8 @@ mod tests {
 
     #[test]
     fn what_is_not_good_is_not_read_quickly() {
-        let good = claims("alice").to_json(EXPECTED.issuer);
-        assert!(read(&good, EXPECTED).is_ok());
+        let good = claims("alice").to_json(Some(ISSUER));
+        assert!(read(&good, expected()).is_ok());
         for (what, other, error) in [
             ("USER", "GROUP", TokenError::UnknownActorType),
             ("PERSONAL", "personal", TokenError::UnknownTokenType),
@@ -348,7 +375,7 @@ mod tests {
             (r#""sub":"alice""#, r#""sub":"alicia""#, TokenError::ClaimMismatch),
             (r#""sub":"alice""#, r#""sub":"al""#, TokenError::ClaimMismatch),
             (r#""iss":"datahub"#, r#""iss":"datacube"#, TokenError::WrongIssuer),
-            ("1752592000", "1750000000", TokenError::Expired(EXPECTED.now)),
+            ("1752592000", "1750000000", TokenError::Expired(expected().now)),
             ("1752592000", "01752592000", TokenError::Malformed),
             ("1752592000", "", TokenError::Malformed),
             ("1752592000", "99999999999999999", TokenError::InvalidClaim("exp")),
@@ -358,11 +385,12 @@ mod tests {
             ("}", "} ", TokenError::Malformed),
             ("}", ",}", TokenError::Malformed),
             (r#""jti""#, r#""iss":"x","jti""#, TokenError::Malformed),
+            (r#""datahub-metadata-service""#, "", TokenError::Malformed),
         ] {
             let payload = good.replace(what, other);
             assert_ne!(payload, good);
-            let quick = Claims::read_as_written(payload.as_bytes(), EXPECTED);
-            assert_eq!((read(&payload, EXPECTED), quick), (Err(error), None), "{payload}");
+            let quick = Claims::read_as_written(payload.as_bytes(), expected());
+            assert_eq!((read(&payload, expected()), quick), (Err(error), None), "{payload}");
         }
         // Good, in another spelling or order.
         for (what, other) in [
@@ -372,21 +400,26 @@ mod tests {
             (",", ", "),
         ] {
             let payload = good.replace(what, other);
-            assert_eq!(Claims::read_as_written(payload.as_bytes(), EXPECTED), None);
-            assert_eq!(read(&payload, EXPECTED), Ok(claims("alice")), "{payload}");
+            assert_eq!(Claims::read_as_written(payload.as_bytes(), expected()), None);
+            assert_eq!(read(&payload, expected()), Ok(claims("alice")), "{payload}");
         }
         let bytes = [good.split("alice").next().unwrap().as_bytes(), b"\xff"].concat();
         let bytes = [&bytes, good.split_once("alice").unwrap().1.as_bytes()].concat();
-        assert_eq!(Claims::read(&bytes, EXPECTED), Err(TokenError::Malformed));
+        assert_eq!(Claims::read(&bytes, expected()), Err(TokenError::Malformed));
     }
 
     #[test]
     fn an_issuer_is_compared_as_it_is_meant_and_not_as_it_is_written() {
         let issuer = r#"a\u0041"b"#;
-        let expected = Expected { issuer: Some(issuer), ..EXPECTED };
+        let configured = Issuer::new(issuer.to_owned());
+        let expected = Expected { issuer: Some(&configured), ..expected() };
         assert_eq!(read(&claims("alice").to_json(Some(issuer)), expected), Ok(claims("alice")));
         let other = claims("alice").to_json(Some("other")).replace("other", r#"a\u0041"#);
         assert_eq!(read(&other, expected), Err(TokenError::WrongIssuer));
+        let nobody = Expected { issuer: None, ..expected };
+        let without = other.replace(r#""a\u0041""#, "");
+        assert_eq!(read(&without, nobody), Err(TokenError::Malformed));
+        assert_eq!(read(&other, nobody), Err(TokenError::WrongIssuer));
         let unchecked = Expected { check_issuer: false, ..expected };
         assert_eq!(read(&other, unchecked), Ok(claims("alice")));
     }
@@ -403,13 +436,13 @@ mod tests {
                 r#"{{"actorType":"USER","actorId":"{actor}","type":"PERSONAL","version":"2"{middle}{end}"#
             );
             let (check_issuer, check_subject, has_issuer) = flags;
-            let issuer = EXPECTED.issuer.filter(|_| has_issuer);
-            let _ = read(&payload, Expected { issuer, check_issuer, check_subject, ..EXPECTED });
+            let issuer = expected().issuer.filter(|_| has_issuer);
+            let _ = read(&payload, Expected { issuer, check_issuer, check_subject, ..expected() });
         }
 
         #[test]
         fn any_payload_is_read_the_same_both_ways(payload in "\\PC*|\\{[\\{\\}\\[\\]\":,a-b0-9 \\\\u]{0,40}\\}") {
-            let _ = read(&payload, EXPECTED);
+            let _ = read(&payload, expected());
         }
 
         #[test]
@@ -417,10 +450,10 @@ mod tests {
             at in 0_usize..300,
             to in "[ -~]",
         ) {
-            let mut payload = claims("alice").to_json(EXPECTED.issuer);
+            let mut payload = claims("alice").to_json(Some(ISSUER));
             let at = at % payload.len();
             payload.replace_range(at..=at, &to);
-            let _ = read(&payload, EXPECTED);
+            let _ = read(&payload, expected());
         }
     }
 }

@@ -3,7 +3,7 @@ use std::{borrow::Cow, sync::Arc};
 use super::{
     KeyError, KeyId, KeyMaterial, KeyRing, TokenClaims, TokenError, TokenKey, TokenText,
     compact::{self, Compact},
-    payload::{Claims, Expected},
+    payload::{Claims, Expected, Issuer},
 };
 use crate::clock::Timestamp;
 
@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 #[derive(Debug, Clone)]
 pub struct TokenVerifier {
     keys: KeyMaterial,
-    issuer: Option<String>,
+    issuer: Option<Issuer>,
     check_issuer: bool,
     check_subject: bool,
 }
@@ -38,7 +38,7 @@ impl TokenVerifier {
     pub fn new(keys: impl Into<KeyMaterial>) -> Self {
         Self {
             keys: keys.into(),
-            issuer: Some(Self::DEFAULT_ISSUER.to_owned()),
+            issuer: Some(Issuer::new(Self::DEFAULT_ISSUER.to_owned())),
             check_issuer: true,
             check_subject: true,
         }
@@ -48,7 +48,7 @@ impl TokenVerifier {
     /// has one is refused. Default [`DEFAULT_ISSUER`](Self::DEFAULT_ISSUER).
     #[must_use]
     pub fn issuer(mut self, issuer: Option<String>) -> Self {
-        self.issuer = issuer;
+        self.issuer = issuer.map(Issuer::new);
         self
     }
 
@@ -109,7 +109,7 @@ impl TokenVerifier {
         now: Timestamp,
     ) -> Result<Claims<'p>, TokenError> {
         let Self { check_issuer, check_subject, .. } = *self;
-        let issuer = self.issuer.as_deref();
+        let issuer = self.issuer.as_ref();
         Claims::read(payload, Expected { now, issuer, check_issuer, check_subject })
     }
 
@@ -129,7 +129,8 @@ impl TokenVerifier {
         key: &TokenKey,
         claims: &TokenClaims,
     ) -> Result<TokenText, KeyError> {
-        let input = compact::signing_input(&claims.to_json(self.issuer.as_deref()));
+        let issuer = self.issuer.as_ref().map(|issuer| issuer.text.as_str());
+        let input = compact::signing_input(&claims.to_json(issuer));
         let mac = key.sign(input.as_bytes())?;
         Ok(TokenText::new(compact::append_signature(input, &mac)))
     }
@@ -241,7 +242,7 @@ mod tests {
         fn any_signed_payload_is_read_or_refused(
             payload in "\\PC*|\\{(\"(exp|nbf|type|version|iss)\":[-0-9.eE\"a-z\\[\\]]{1,9},?){0,4}\\}",
         ) {
-            let input = compact::signing_input(&payload);
+        let input = compact::signing_input(&payload);
             let mac = verifier().keys().signing().sign(input.as_bytes()).unwrap();
             let _ = verifier().verify(&compact::append_signature(input, &mac), NOW);
         }

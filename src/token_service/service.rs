@@ -185,7 +185,7 @@ impl TokenService {
             checked => checked?,
         };
         Verification::check_key(&KeyStates::new(self.tokens.keys().await?), token.key_id)?;
-        let stored = self.verification.look_up(&*self.tokens, &token, now).await?;
+        let stored = self.verification.look_up(&*self.tokens, &token, now, |record| record).await?;
         let actor = self.verification.actor(&*self.directory, &token.actor).await?;
         Ok(ActiveToken { actor, claims, record: stored.map(|stored| stored.record) })
     }

@@ -4,8 +4,8 @@ use crate::{
     clock::Timestamp,
     config::Config,
     token::{
-        Buffer, Claims, KeyId, KeyStates, Salt, TokenClaims, TokenError, TokenId, TokenRecord,
-        TokenStatus, TokenType, TokenVerifier, TokenVersion,
+        Buffer, Claims, KeyId, KeyStates, RevocationRule, Salt, TokenClaims, TokenError, TokenId,
+        TokenRecord, TokenStatus, TokenType, TokenVerifier, TokenVersion,
     },
     token_service::{Ancestor, Lineage, RuleSubject, TokenLookup},
 };
@@ -47,10 +47,10 @@ pub(crate) struct SignedToken {
     pub(crate) expires_at: Option<Timestamp>,
 }
 
-/// What the store has of a token.
+/// What the store has of a token, as far as it matters for who asks.
 #[derive(Debug)]
-pub(crate) struct Stored {
-    pub(crate) record: TokenRecord,
+pub(crate) struct Stored<T> {
+    pub(crate) record: T,
     /// What it was made with; each can end it.
     pub(crate) ancestors: Box<[Ancestor]>,
 }
@@ -143,36 +143,36 @@ impl Verification {
         }
     }
 
-    /// What the store says: the record, for a token that has one.
-    pub(crate) async fn look_up(
+    /// What the store says: of a token that has a record, what `keep` makes of that.
+    pub(crate) async fn look_up<T>(
         &self,
         tokens: &dyn TokenLookup,
         token: &SignedToken,
         now: Timestamp,
-    ) -> Result<Option<Stored>, VerifyError> {
-        let record = match token.version {
-            TokenVersion::Stateless => None,
-            TokenVersion::Stateful => {
-                let record = tokens.find(&token.id).await?;
-                // DataHub's rule too: what is not in the store was revoked.
-                Some(record.ok_or(VerifyError::Revoked { since: None })?)
-            }
+        keep: impl FnOnce(TokenRecord) -> T,
+    ) -> Result<Option<Stored<T>>, VerifyError> {
+        let SignedToken { id, actor, key_id, .. } = token;
+        if token.version == TokenVersion::Stateless {
+            let subject = RuleSubject::new(actor, None, Some(*key_id));
+            check_rules(&tokens.rules(subject).await?, None)?;
+            return Ok(None);
+        }
+        let Some(record) = tokens.find(id).await? else {
+            // DataHub's rule too: what is not in the store was revoked.
+            return Err(VerifyError::Revoked { since: None });
         };
-        if let Some(record) = &record {
-            check_record(record, token, now)?;
-        }
-        let owner = record.as_ref().map(|record| &record.owner);
-        let created_at = record.as_ref().map(|record| record.created_at);
-        let subject = RuleSubject::new(&token.actor, owner, Some(token.key_id));
-        let rules = tokens.rules(subject).await?;
-        if let Some(rule) = rules.iter().find(|rule| rule.is_before(created_at)) {
-            return Err(VerifyError::Revoked { since: Some(rule.issued_before) });
-        }
-        let Some(record) = record else { return Ok(None) };
-        match Lineage::of(tokens, &record).await? {
-            Lineage::Good(ancestors) => Ok(Some(Stored { record, ancestors })),
-            Lineage::Revoked(since) => Err(VerifyError::Revoked { since }),
-        }
+        check_record(&record, token, now)?;
+        let subject = RuleSubject::new(actor, Some(&record.owner), Some(*key_id));
+        check_rules(&tokens.rules(subject).await?, Some(record.created_at))?;
+        let ancestors = match record.parent {
+            // In a box of its own: most tokens have none, and need no room for it.
+            Some(_) => match Box::pin(Lineage::of(tokens, &record)).await? {
+                Lineage::Good(ancestors) => ancestors,
+                Lineage::Revoked(since) => return Err(VerifyError::Revoked { since }),
+            },
+            None => Box::default(),
+        };
+        Ok(Some(Stored { record: keep(record), ancestors }))
     }
 
     /// What the directory says.
@@ -192,6 +192,13 @@ impl Verification {
             Some(inactive) => Err(VerifyError::Inactive(inactive)),
             None => Ok(Actor::from_profile(urn.clone(), profile)),
         }
+    }
+}
+
+fn check_rules(rules: &[RevocationRule], created_at: Option<Timestamp>) -> Result<(), VerifyError> {
+    match rules.iter().find(|rule| rule.is_before(created_at)) {
+        Some(rule) => Err(VerifyError::Revoked { since: Some(rule.issued_before) }),
+        None => Ok(()),
     }
 }
 
