@@ -12,7 +12,8 @@ use super::KeyRing;
 /// ([`Config::reload_keys`](crate::Config::reload_keys)).
 ///
 /// A clone is the same material: whoever holds one goes on with the new keys at once. What the old
-/// ones were made of is wiped when nobody is in the middle of using them any more.
+/// ones were made of is wiped when nobody is in the middle of using them any more. What a thread has
+/// worked out of them to verify with goes when that thread is to verify by the new ones, or ends.
 #[derive(Clone)]
 pub struct KeyMaterial {
     shared: Arc<Shared>,

@@ -32,6 +32,7 @@ mod compact;
 mod error;
 mod id;
 mod json;
+mod kept_verifiers;
 mod key;
 mod key_material;
 mod key_state;

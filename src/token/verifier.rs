@@ -3,6 +3,7 @@ use std::{borrow::Cow, sync::Arc};
 use super::{
     KeyError, KeyId, KeyMaterial, KeyRing, TokenClaims, TokenError, TokenKey, TokenText,
     compact::{self, Compact},
+    kept_verifiers,
     payload::{Claims, Expected, Issuer},
 };
 use crate::clock::Timestamp;
@@ -97,7 +98,7 @@ impl TokenVerifier {
         let compact = Compact::split(text)?;
         let mac = compact.mac();
         mac.as_ref()
-            .and_then(|mac| self.keys.ring().verify(compact.signing_input, mac))
+            .and_then(|mac| kept_verifiers::verify(&self.keys.ring(), compact.signing_input, mac))
             .map(|key_id| Signed { compact, key_id })
             .ok_or_else(|| compact.refusal(mac.as_ref()))
     }
