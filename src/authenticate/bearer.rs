@@ -35,6 +35,13 @@ pub(super) fn present(headers: &HeaderMap) -> Result<Presented<'_>, Authenticate
 
 fn present_value(value: &HeaderValue) -> Result<Presented<'_>, AuthenticateError> {
     let bytes = value.as_bytes();
+    // As nearly everybody writes it.
+    if let Some(token @ [first, ..]) = bytes.strip_prefix(b"Bearer ")
+        && *first != b' '
+        && bytes.len() <= MAX_BYTES
+    {
+        return Ok(Presented::Bearer(token));
+    }
     let Some((scheme, rest)) = bytes.split_at_checked(SCHEME.len()) else {
         return Ok(Presented::NoBearer);
     };
