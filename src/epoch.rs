@@ -1,6 +1,8 @@
 //! Counters of changes that concern everything at once.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
+
+use crate::sync::AtomicU64;
 
 /// A counter that moves whenever everything that was decided before may be wrong.
 ///

@@ -132,6 +132,7 @@ pub mod session;
 #[cfg(feature = "settings")]
 pub mod settings;
 pub mod store;
+mod sync;
 pub mod token;
 pub mod token_service;
 

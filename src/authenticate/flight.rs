@@ -5,7 +5,7 @@ use std::{
     fmt,
     hash::{Hash, Hasher},
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     task::Poll,
     time::Duration,
 };
@@ -19,6 +19,7 @@ use crate::{
     backend::StoreError,
     caught::{Caught, Panicked},
     clock::Monotonic,
+    sync::{Mutex, MutexGuard},
     token::TokenId,
     token_service::TokenPlace,
 };

@@ -23,7 +23,7 @@ use crate::{
 
 impl Inner {
     /// After each reading of a feed, whatever came of it.
-    fn after_reading(&self) {
+    pub(super) fn after_reading(&self) {
         let now = self.clock.monotonic();
         let is_fresh = self.is_fresh(now);
         if is_fresh {
@@ -45,7 +45,7 @@ impl Inner {
 
     /// The next tokens that are suspect. `None` if there are no more, and while the feed is stale:
     /// whatever is found out then is no answer until it is read.
-    async fn suspects(&self, search: &mut Search, limit: usize) -> Option<Vec<Suspect>> {
+    pub(super) async fn suspects(&self, search: &mut Search, limit: usize) -> Option<Vec<Suspect>> {
         let mut suspects = Vec::new();
         loop {
             let now = self.clock.monotonic();
@@ -74,7 +74,7 @@ impl Inner {
     }
 
     /// Judges these anew. What was not judged, since that failed, stays suspect.
-    async fn judge_batch(
+    pub(super) async fn judge_batch(
         &self,
         place: TokenPlace,
         suspects: &[Suspect],
@@ -221,9 +221,9 @@ pub(super) async fn revalidate(inner: Weak<Inner>) {
 }
 
 /// A walk through all that is remembered, for what is suspect.
-struct Search {
+pub(super) struct Search {
     is_under_way: bool,
-    place: TokenPlace,
+    pub(super) place: TokenPlace,
     hand: Hand,
 }
 

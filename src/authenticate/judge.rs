@@ -3,10 +3,7 @@
 use std::{
     future::poll_fn,
     pin::pin,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64},
-    },
+    sync::{Arc, OnceLock},
     task::Poll,
     time::Duration,
 };
@@ -38,6 +35,7 @@ use crate::{
     epoch::Epoch,
     feed::{Change, Freshness, LatestChanges, Subject, Subjects},
     policy::{PolicyIndex, ResourceFacts},
+    sync::{AtomicBool, AtomicU64},
     token::{KeyId, KeyStates, TokenId, TokenRecord, TokenType},
     token_service::{
         Ancestor, KeyMissing, SignedToken, Stored, TokenLookup, TokenPlace, Verification,
@@ -375,8 +373,8 @@ impl Inner {
             position: start.position,
             epoch: start.epoch,
             policies: judged.policies,
-            use_is_due: AtomicU64::new(use_is_due.as_nanos()),
-            is_proven: AtomicBool::new(false),
+            use_is_due: use_is_due.as_nanos().into(),
+            is_proven: false.into(),
         };
         let current = self.current(self.clock.monotonic());
         self.verified(place).insert(entry, renewal, current);

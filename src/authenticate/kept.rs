@@ -2,16 +2,14 @@
 
 use std::{
     future::Future,
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
 use crate::{
     backend::StoreError,
     clock::{Clock, Monotonic},
+    sync::{AtomicU64, RwLock},
 };
 
 /// Something that was read from a store, and is read anew when it changed.

@@ -1,9 +1,6 @@
 use std::{
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -14,6 +11,7 @@ use crate::{
     backend::{BoxFuture, StoreError, chain},
     caught::Panicked,
     clock::{Clock, Monotonic, Timestamp},
+    sync::AtomicU64,
 };
 
 /// What changes are told to.

@@ -1,12 +1,10 @@
 use std::{
     fmt,
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError, atomic::Ordering},
 };
 
 use super::KeyRing;
+use crate::sync::{AtomicU64, RwLock};
 
 /// The keys that a process has, which can be replaced while it runs
 /// ([`Config::reload_keys`](crate::Config::reload_keys)).

@@ -1,0 +1,24 @@
+//! By what the threads of the warm cache agree.
+//!
+//! Locks and counters on which it depends that nothing is answered which has ended, and the hash that
+//! spreads tokens: those of the standard library, and a seeded hash. In the tests of a build with
+//! `--cfg tower_pat_model` they are loom's, which tries the interleavings of threads one by one, with
+//! every value that a load may return by its ordering; and the hash is the same in each of them. See
+//! `authenticate/model`.
+
+#[cfg(not(all(test, tower_pat_model)))]
+pub(crate) use std::sync::{
+    Mutex, MutexGuard, RwLock,
+    atomic::{AtomicBool, AtomicU64},
+};
+
+#[cfg(not(all(test, tower_pat_model)))]
+pub(crate) use foldhash::fast::RandomState;
+#[cfg(all(test, tower_pat_model))]
+pub(crate) use {
+    foldhash::fast::FixedState as RandomState,
+    loom::sync::{
+        Mutex, MutexGuard, RwLock,
+        atomic::{AtomicBool, AtomicU64},
+    },
+};
