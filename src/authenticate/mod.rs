@@ -92,6 +92,9 @@ mod judge;
 mod kept;
 mod keys;
 mod layer;
+#[cfg(test)]
+#[cfg(tower_pat_model)]
+mod model;
 mod narrow;
 mod outage;
 mod policies;
