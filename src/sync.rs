@@ -8,7 +8,7 @@
 
 #[cfg(not(all(test, tower_pat_model)))]
 pub(crate) use std::sync::{
-    Mutex, MutexGuard, RwLock,
+    Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard,
     atomic::{AtomicBool, AtomicU64},
 };
 
@@ -18,7 +18,7 @@ pub(crate) use foldhash::fast::RandomState;
 pub(crate) use {
     foldhash::fast::FixedState as RandomState,
     loom::sync::{
-        Mutex, MutexGuard, RwLock,
+        Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicBool, AtomicU64},
     },
 };

@@ -1,13 +1,11 @@
-use std::{
-    fmt,
-    hash::BuildHasher,
-    sync::atomic::{AtomicU64, Ordering},
-};
-
-use foldhash::fast::RandomState;
+use std::{fmt, hash::BuildHasher, sync::atomic::Ordering};
 
 use super::Change;
-use crate::{actor::Urn, token::TokenId};
+use crate::{
+    actor::Urn,
+    sync::{AtomicU64, RandomState},
+    token::TokenId,
+};
 
 /// How many changes have arrived, and of each subject the position of the latest: so that whoever
 /// decided something by a store can tell at any time whether it is still so.

@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use super::world::{
-    BEGIN, BOUND, KEY, OTHER_KEY, OTHER_POLICY, POLICY_URN, Time, World, config, explore, join,
-    tokens, user,
+    BEGIN, BOUND, GROUP, KEY, OTHER_KEY, OTHER_POLICY, POLICY_URN, Time, World, config, explore,
+    join, tokens, user,
 };
 use crate::{
     Privilege,
-    actor::DirectoryStore,
+    actor::{DirectoryStore, GroupKind},
     authenticate::{AuthenticateError, Authentication},
     clock::{Clock, Timestamp},
     policy::{PolicyStore, parse_policies},
@@ -18,9 +18,13 @@ use crate::{
 
 /// Of a token that is looked up while `change` is made and handled: whoever asks for it then is
 /// refused, also much later.
-fn ends(token: &'static MintedToken, change: impl Fn(&World) + Send + Sync + 'static) {
+fn ends(
+    preemptions: usize,
+    token: &'static MintedToken,
+    change: impl Fn(&World) + Send + Sync + 'static,
+) {
     let change = Arc::new(change);
-    explore(3, move || {
+    explore(preemptions, move || {
         let (world, mut follower) = World::new(Time::Stands, config());
         let looks_up = world.spawn(move |world| drop(world.request(token)));
         let change = change.clone();
@@ -50,44 +54,44 @@ fn later() -> Timestamp {
 
 #[test]
 fn a_token_ends_when_it_is_revoked() {
-    ends(&tokens().alice, |world| revoke(world, &tokens().alice));
+    ends(3, &tokens().alice, |world| revoke(world, &tokens().alice));
 }
 
 #[test]
 fn a_token_ends_with_what_it_was_made_with() {
-    ends(&tokens().child, |world| revoke(world, &tokens().alice));
+    ends(3, &tokens().child, |world| revoke(world, &tokens().alice));
 }
 
 #[test]
 fn a_token_ends_by_a_rule_for_the_owner_of_what_it_was_made_with() {
-    ends(&tokens().child, |world| add_rule(world, RuleScope::Owner(user("carol"))));
+    ends(3, &tokens().child, |world| add_rule(world, RuleScope::Owner(user("carol"))));
 }
 
 #[test]
 fn a_token_ends_by_a_rule_for_its_actor() {
-    ends(&tokens().alice, |world| add_rule(world, RuleScope::Actor(user("alice"))));
+    ends(3, &tokens().alice, |world| add_rule(world, RuleScope::Actor(user("alice"))));
 }
 
 #[test]
 fn a_token_ends_by_a_rule_for_its_owner() {
-    ends(&tokens().alice, |world| add_rule(world, RuleScope::Owner(user("carol"))));
+    ends(3, &tokens().alice, |world| add_rule(world, RuleScope::Owner(user("carol"))));
 }
 
 #[test]
 fn a_token_ends_by_a_rule_for_its_key() {
-    ends(&tokens().alice, |world| {
+    ends(2, &tokens().alice, |world| {
         add_rule(world, RuleScope::Key(world.config.keys().signing().id()));
     });
 }
 
 #[test]
 fn a_token_ends_by_a_rule_for_all() {
-    ends(&tokens().alice, |world| add_rule(world, RuleScope::All));
+    ends(2, &tokens().alice, |world| add_rule(world, RuleScope::All));
 }
 
 #[test]
 fn a_token_ends_when_its_actor_is_suspended() {
-    ends(&tokens().alice, |world| {
+    ends(3, &tokens().alice, |world| {
         let alice = user("alice");
         world.store.write(world.store.inner.set_suspended(&alice, true));
     });
@@ -95,7 +99,7 @@ fn a_token_ends_when_its_actor_is_suspended() {
 
 #[test]
 fn a_token_ends_when_its_key_is_retired() {
-    ends(&tokens().alice, |world| {
+    ends(2, &tokens().alice, |world| {
         let (old, by) = (world.config.keys().signing().id(), user("carol"));
         let store = &world.store.inner;
         world.config.reload_keys(OTHER_KEY, [KEY]).unwrap();
@@ -108,12 +112,12 @@ fn a_token_ends_when_its_key_is_retired() {
 /// Which no feed announces.
 #[test]
 fn a_token_ends_when_its_key_is_taken_from_the_process() {
-    ends(&tokens().alice, |world| world.config.reload_keys(OTHER_KEY, [""; 0]).unwrap());
+    ends(3, &tokens().alice, |world| world.config.reload_keys(OTHER_KEY, [""; 0]).unwrap());
 }
 
 #[test]
 fn a_token_ends_though_its_revocation_was_lost_with_a_gap() {
-    ends(&tokens().alice, |world| {
+    ends(2, &tokens().alice, |world| {
         revoke(world, &tokens().alice);
         world.store.lose_changes();
     });
@@ -191,27 +195,92 @@ fn withdraw(world: &World) {
     assert!(world.store.write(world.store.inner.delete_policy(&policy)));
 }
 
-/// Of a token that is looked up while policies change.
-#[test]
-fn nobody_has_a_privilege_that_was_withdrawn() {
-    explore(2, || {
+fn leave_group(world: &World) {
+    let alice = user("alice");
+    assert!(world.store.write(world.store.inner.set_groups(&alice, GroupKind::External, &[])));
+}
+
+fn take_role_from_group(world: &World) {
+    let group = GROUP.parse().unwrap();
+    assert!(world.store.write(world.store.inner.set_roles(&group, &[])));
+}
+
+/// Of a token that is looked up while its actor loses a privilege by `change`.
+fn loses(change: fn(&World)) {
+    explore(2, move || {
         let (world, mut follower) = World::new(Time::Stands, config());
         let token = &tokens().alice;
         let looks_up = world.spawn(|world| drop(world.request(token)));
         let follows = world.spawn(move |world| {
-            withdraw(world);
+            change(world);
             world.follow(&mut follower);
-            assert!(!manages(&world.request(token)), "by policies that were over");
+            assert!(!manages(&world.request(token)), "by what was over");
         });
         join([looks_up, follows]);
-        assert!(!manages(&world.request(token)), "by policies that were over");
+        assert!(!manages(&world.request(token)), "by what was over");
     });
 }
 
-/// Of a token that is remembered while they do.
+#[test]
+fn a_privilege_ends_with_its_policy() {
+    loses(withdraw);
+}
+
+#[test]
+fn a_privilege_ends_when_its_actor_leaves_the_group() {
+    loses(leave_group);
+}
+
+#[test]
+fn a_privilege_ends_when_the_group_loses_its_role() {
+    loses(take_role_from_group);
+}
+
+/// Of a token that is remembered with the privileges of earlier policies, and is used while its actor
+/// loses a privilege by `change`: what was taken from policies that are over by then does not stay.
+fn loses_again(change: fn(&World)) {
+    explore(3, move || {
+        let (world, mut follower) = World::new(Time::Stands, config());
+        let token = &tokens().alice;
+        assert!(manages(&world.request(token)));
+        let other = parse_policies(OTHER_POLICY).unwrap();
+        world.store.write(world.store.inner.put_policies(&other));
+        world.follow(&mut follower);
+        let comes = world.spawn(|world| {
+            let is_handled = world.is_handled();
+            let answer = world.request(token);
+            assert!(!is_handled || !manages(&answer), "by what was over");
+        });
+        let follows = world.spawn(move |world| {
+            change(world);
+            world.follow(&mut follower);
+            world.handled();
+            assert!(!manages(&world.request(token)), "by what was over");
+        });
+        join([comes, follows]);
+        assert!(!manages(&world.request(token)), "by what was over");
+    });
+}
+
+#[test]
+fn a_privilege_that_is_taken_from_new_policies_ends_with_the_next() {
+    loses_again(withdraw);
+}
+
+#[test]
+fn a_privilege_that_is_taken_from_new_policies_ends_when_its_actor_leaves_the_group() {
+    loses_again(leave_group);
+}
+
+#[test]
+fn a_privilege_that_is_taken_from_new_policies_ends_when_the_group_loses_its_role() {
+    loses_again(take_role_from_group);
+}
+
+/// Of a token that is remembered with the policies in force.
 #[test]
 fn nobody_has_a_privilege_that_was_withdrawn_when_they_began() {
-    explore(2, || {
+    explore(3, || {
         let (world, mut follower) = World::new(Time::Stands, config());
         let token = &tokens().alice;
         assert!(manages(&world.request(token)));
@@ -224,27 +293,6 @@ fn nobody_has_a_privilege_that_was_withdrawn_when_they_began() {
             withdraw(world);
             world.follow(&mut follower);
             world.handled();
-            assert!(!manages(&world.request(token)), "by policies that were over");
-        });
-        join([comes, follows]);
-        assert!(!manages(&world.request(token)), "by policies that were over");
-    });
-}
-
-/// Policies change twice: what was narrowed by the first of them does not stay.
-#[test]
-fn nobody_has_a_privilege_that_was_given_and_withdrawn() {
-    explore(2, || {
-        let (world, mut follower) = World::new(Time::Stands, config());
-        let token = &tokens().alice;
-        assert!(manages(&world.request(token)));
-        world.store.write(world.store.inner.put_policies(&parse_policies(OTHER_POLICY).unwrap()));
-        world.follow(&mut follower);
-        let comes = world.spawn(|world| drop(world.request(token)));
-        let follows = world.spawn(move |world| {
-            withdraw(world);
-            world.follow(&mut follower);
-            assert!(!manages(&world.request(token)), "by policies that were over");
         });
         join([comes, follows]);
         assert!(!manages(&world.request(token)), "by policies that were over");
@@ -274,7 +322,7 @@ fn a_token_that_is_judged_anew_ends_when_it_is_revoked() {
 /// There is room for one of two.
 #[test]
 fn a_token_that_made_room_and_comes_back_ends_when_it_is_revoked() {
-    explore(2, || {
+    explore(1, || {
         let (world, mut follower) = World::new(Time::Stands, config().cache_capacity(1));
         let (token, other) = (&tokens().alice, &tokens().bob);
         assert!(world.request(token).is_ok());

@@ -25,9 +25,10 @@ use tokio::runtime::Runtime;
 
 use crate::{
     Config,
-    actor::{ActorProfile, Directory, DirectoryStore, Urn},
+    actor::{ActorProfile, Directory, DirectoryStore, GroupKind, Urn},
     authenticate::{
         AuthenticateError, Authentication, Authenticator, Verdict, authenticator::Parts,
+        following::Search,
     },
     backend::{BoxFuture, StoreError},
     clock::{Clock, Monotonic, Timestamp},
@@ -126,8 +127,10 @@ impl World {
     /// What the task that judges suspects anew does once.
     pub(super) fn revalidate(&self) {
         let inner = &self.authenticator.inner;
-        if let Some((place, suspects)) = inner.suspects(usize::MAX) {
-            drive(inner.judge_batch(place, &suspects)).unwrap();
+        drive(inner.read_policies());
+        let mut search = Search::default();
+        if let Some(suspects) = drive(inner.suspects(&mut search, usize::MAX)) {
+            drive(inner.judge_batch(search.place, &suspects)).unwrap();
         }
     }
 
@@ -163,6 +166,9 @@ impl ModelStore {
         }
         let records = [&tokens.alice, &tokens.child, &tokens.bob].map(|it| it.record.clone());
         at_once(inner.import(&records)).unwrap();
+        let (group, role) = (GROUP.parse().unwrap(), "urn:li:dataHubRole:Admin".parse().unwrap());
+        at_once(inner.set_groups(&user("alice"), GroupKind::External, &[group])).unwrap();
+        at_once(inner.set_roles(&GROUP.parse().unwrap(), &[role])).unwrap();
         at_once(inner.put_policies(&parse_policies(POLICY).unwrap())).unwrap();
         Self { inner, state: Mutex::default() }
     }
@@ -438,6 +444,8 @@ pub(super) const BOUND: Duration = Duration::from_secs(1);
 
 pub(super) const BEGIN: Timestamp = Timestamp::from_seconds(1_750_000_000);
 
+pub(super) const GROUP: &str = "urn:li:corpGroup:admins";
+
 pub(super) const POLICY_URN: &str = "urn:li:dataHubPolicy:tokens";
 
 pub(super) const KEY: &str = "q7t1Yb0Jr3nF5m9hQeWcZ2uKxLdVgPiSaTfRjNoMw8E=";
@@ -447,11 +455,11 @@ const SALT: &str = "mR4vT8yB2nK6pX0cQ9wE3zL7sD1fG5hJ";
 const POLICY: &str = r#"{
     "urn": "urn:li:dataHubPolicy:tokens",
     "info": {
-        "displayName": "Everybody manages tokens",
+        "displayName": "Admins manage tokens",
         "type": "PLATFORM",
         "state": "ACTIVE",
         "privileges": ["MANAGE_ACCESS_TOKENS"],
-        "actors": { "allUsers": true }
+        "actors": { "roles": ["urn:li:dataHubRole:Admin"] }
     }
 }"#;
 

@@ -1,10 +1,8 @@
 use std::{
     fmt,
     hash::{BuildHasher, Hasher},
-    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic::Ordering},
+    sync::{PoisonError, atomic::Ordering},
 };
-
-use foldhash::fast::RandomState;
 
 use super::{
     entry::{Current, Entry, Standing},
@@ -13,6 +11,7 @@ use super::{
 use crate::{
     authenticate::{Authentication, revalidate::Suspect},
     clock::Monotonic,
+    sync::{RandomState, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 /// Verified tokens by a seeded hash of the ends of their signatures. See the
