@@ -2,7 +2,8 @@
 //!
 //! A third of the policies name one entity, a third one domain of one type, a third one tag of what
 //! somebody owns. `authorize` asks for what the last policy about an entity grants, `refuse` for
-//! what none does, `authorize_by_domain` for what a domain grants, `missing_facts` about an entity of
+//! what none does, `authorize_by_domain` for what a domain grants, `holds` for what needs no resource,
+//! `authorize_by_prefix` by one of as many beginnings of names, of thirty different lengths, `missing_facts` about an entity of
 //! which nothing is known, `narrow` for what concerns an actor of three groups and a role, `build`
 //! makes the index. `build_wide` makes that of policies such as DataHub's own for editors: 40
 //! privileges each, for three of 300 groups, by two of three thousand tags and one of ten types.
@@ -94,6 +95,35 @@ fn wide_policies(count: usize) -> Vec<Policy> {
         .collect()
 }
 
+fn platform_policy() -> Policy {
+    let mut policy = policies(1).remove(0);
+    policy.policy_type = "PLATFORM".to_owned();
+    policy.resources = None;
+    policy.privileges = vec![Privilege::MANAGE_POLICIES];
+    policy
+}
+
+/// The beginning of names by which a policy is found.
+fn prefix(number: usize) -> String {
+    let width = 5 + number % 30;
+    format!("urn:li:dataset:(urn:li:dataPlatform:hive,{number:0width$}.")
+}
+
+fn prefix_policies(count: usize) -> Vec<Policy> {
+    let by_prefix = |(number, mut policy): (usize, Policy)| {
+        let criterion = policy::Criterion {
+            condition: Condition::StartsWith,
+            ..equals(Field::Urn, prefix(number))
+        };
+        let filter = MatchFilter { criteria: vec![criterion] };
+        policy.resources =
+            Some(ResourceFilter { filter: Some(filter), ..ResourceFilter::default() });
+        policy.actors = ActorFilter { all_users: true, ..ActorFilter::default() };
+        policy
+    };
+    policies(count).into_iter().enumerate().map(by_prefix).collect()
+}
+
 fn actor() -> Arc<Actor> {
     let urn = |text: &str| text.parse::<Urn>().unwrap();
     Arc::new(
@@ -108,7 +138,9 @@ fn actor() -> Arc<Actor> {
 fn bench(c: &mut Criterion) {
     for count in [10, 1_000, 10_000] {
         let policies = policies(count);
-        let index = PolicyIndex::new(&policies);
+        let mut with_platform = policies.clone();
+        with_platform.push(platform_policy());
+        let index = PolicyIndex::new(&with_platform);
         let privileges = index.privileges(actor());
         let last = (count - 1) / 3 * 3;
         let view = Privilege::VIEW_ENTITY_PAGE;
@@ -141,6 +173,17 @@ fn bench(c: &mut Criterion) {
                 b.iter(|| privileges.decide_privilege(black_box(&view), Some(black_box(resource))));
             });
         }
+        let platform = Privilege::MANAGE_POLICIES;
+        c.bench_function(&format!("holds/{count}_policies"), |b| {
+            b.iter(|| privileges.holds(black_box(&platform)));
+        });
+        let by_prefix = PolicyIndex::new(prefix_policies(count)).privileges(actor());
+        let name = format!("{}orders,PROD)", prefix(count - 1));
+        let begins = Resource::new(&name.parse().unwrap());
+        assert!(by_prefix.decide_privilege(&view, Some(&begins)).is_granted());
+        c.bench_function(&format!("authorize_by_prefix/{count}_policies"), |b| {
+            b.iter(|| by_prefix.decide_privilege(black_box(&view), Some(black_box(&begins))));
+        });
         let actor = actor();
         c.bench_function(&format!("narrow/{count}_policies"), |b| {
             b.iter(|| index.privileges(Arc::clone(black_box(&actor))));

@@ -2,6 +2,7 @@ mod bucket;
 mod build;
 mod ids;
 mod list;
+mod prefixes;
 mod privilege_set;
 mod privileges;
 mod question;

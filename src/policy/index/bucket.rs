@@ -1,6 +1,7 @@
 use super::{
     ids::{IdMap, Ids},
     list::{RuleList, Split},
+    prefixes::Prefixes,
     privilege_set::PrivilegeSet,
     rule::{Compare, Rule, Scope, Test},
 };
@@ -24,7 +25,6 @@ pub(super) struct Bucket {
     /// The fields by whose values rules are found.
     pub(super) keys: Vec<KeyField>,
     keyed: IdMap<u64, RuleList>,
-    prefixed: IdMap<u64, RuleList>,
     /// The keyed rules again, for where the field is unknown: by field and by type.
     of_unknown: IdMap<u64, RuleList>,
 }
@@ -35,10 +35,8 @@ pub(super) struct KeyField {
     pub(super) field: Field,
     /// What the rules are about that are found by a whole value.
     pub(super) keyed: PrivilegeSet,
-    /// What those are about that are found by its beginning.
-    pub(super) prefixed: PrivilegeSet,
-    /// How long these beginnings are, from short to long.
-    pub(super) prefix_lengths: Vec<usize>,
+    /// Those that are found by its beginning.
+    pub(super) prefixes: Prefixes,
 }
 
 /// Where a rule is found, in whichever buckets.
@@ -50,6 +48,7 @@ pub(super) enum Found<'a> {
     Unkeyed,
     By {
         test: &'a Test,
+        /// The numbers of the test's values; none if it is about their beginnings.
         values: Vec<u32>,
         /// For where the field is unknown: most rules that wait for a fact are about entities of
         /// another type. `None` if the field is always known.
@@ -73,7 +72,10 @@ impl<'a> Found<'a> {
         let mut numbers = |values: &[Box<str>]| -> Vec<u32> {
             values.iter().map(|value| ids.find_or_add(value, || value.clone())).collect()
         };
-        let values = numbers(&test.values);
+        let values = match test.compare {
+            Compare::Equals => numbers(&test.values),
+            _ => Vec::new(),
+        };
         let types = (!FactSet::of(test.field).is_empty()).then(|| {
             let of_type = tests
                 .iter()
@@ -91,9 +93,7 @@ impl Bucket {
         let looks_further = rule.constraint.is_some() || is_owners;
         match found {
             Found::Anywhere => {
-                if !is_owners {
-                    self.about_nothing.insert_all(privileges);
-                }
+                self.about_nothing.insert_all(privileges);
                 if !looks_further {
                     self.always.insert_all(privileges);
                     self.on_every_resource.insert_all(privileges);
@@ -107,13 +107,20 @@ impl Bucket {
             }
             Found::OnEveryResource | Found::Unkeyed => self.unkeyed.push(place, mentions),
             Found::By { test, values, types } => {
-                self.add_key_field(test, privileges);
-                let table = match test.compare {
-                    Compare::Equals => &mut self.keyed,
-                    _ => &mut self.prefixed,
-                };
+                if let Some(key) = self.key_field(test.field) {
+                    match test.compare {
+                        Compare::Equals => key.keyed.insert_all(privileges),
+                        _ => {
+                            key.prefixes.privileges.insert_all(privileges);
+                            for prefix in &test.values {
+                                key.prefixes.push(prefix, place, mentions);
+                            }
+                        }
+                    }
+                }
                 for value in values {
-                    table.entry(pair(test.field, *value)).or_default().push(place, mentions);
+                    let list = self.keyed.entry(pair(test.field, *value)).or_default();
+                    list.push(place, mentions);
                 }
                 for entity_type in types.iter().flatten() {
                     let list = self.of_unknown.entry(pair(test.field, *entity_type)).or_default();
@@ -126,20 +133,15 @@ impl Bucket {
 
     /// To be called when nothing more is added, with all rules.
     pub(super) fn finish(&mut self, rules: &[Rule], split: &mut Split) {
-        let Self { anywhere, unkeyed, keyed, prefixed, of_unknown, .. } = self;
-        let tables = [keyed, prefixed, of_unknown];
-        let lists = tables.into_iter().flat_map(IdMap::values_mut);
+        let Self { anywhere, unkeyed, keyed, of_unknown, keys, .. } = self;
+        let lists = keyed.values_mut().chain(of_unknown.values_mut());
         lists.chain([anywhere, unkeyed]).for_each(|list| list.finish(rules, split));
+        keys.iter_mut().for_each(|key| key.prefixes.finish(rules, split));
     }
 
     /// The rules found by a value of a field.
     pub(super) fn keyed(&self, field: Field, value: u32) -> Option<&RuleList> {
         self.keyed.get(&pair(field, value))
-    }
-
-    /// The rules found by the beginning of a value of a field.
-    pub(super) fn prefixed(&self, field: Field, prefix: u32) -> Option<&RuleList> {
-        self.prefixed.get(&pair(field, prefix))
     }
 
     /// The rules found by this field that may concern entities of this type.
@@ -154,28 +156,14 @@ impl Bucket {
             .filter_map(move |entity_type| self.of_unknown.get(&pair(field, entity_type)))
     }
 
-    fn add_key_field(&mut self, key: &Test, privileges: &PrivilegeSet) {
-        let known = self.keys.iter().position(|known| known.field == key.field);
+    fn key_field(&mut self, field: Field) -> Option<&mut KeyField> {
+        let known = self.keys.iter().position(|known| known.field == field);
         let at = known.unwrap_or_else(|| {
-            self.keys.push(KeyField {
-                field: key.field,
-                keyed: PrivilegeSet::default(),
-                prefixed: PrivilegeSet::default(),
-                prefix_lengths: Vec::new(),
-            });
+            let (keyed, prefixes) = Default::default();
+            self.keys.push(KeyField { field, keyed, prefixes });
             self.keys.len() - 1
         });
-        let Some(known) = self.keys.get_mut(at) else { return };
-        if key.compare == Compare::Equals {
-            known.keyed.insert_all(privileges);
-            return;
-        }
-        known.prefixed.insert_all(privileges);
-        for prefix in &key.values {
-            if let Err(at) = known.prefix_lengths.binary_search(&prefix.len()) {
-                known.prefix_lengths.insert(at, prefix.len());
-            }
-        }
+        self.keys.get_mut(at)
     }
 }
 

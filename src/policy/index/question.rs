@@ -124,7 +124,7 @@ impl<'a> Question<'a> {
         let Asked { rules, privilege, .. } = asked;
         let field = key.field;
         let is_keyed = key.keyed.contains(privilege);
-        let is_prefixed = key.prefixed.contains(privilege);
+        let is_prefixed = key.prefixes.privileges.contains(privilege);
         if !is_keyed && !is_prefixed {
             return result;
         }
@@ -153,14 +153,8 @@ impl<'a> Question<'a> {
             },
         }
         if is_prefixed && let Fact::Known(values) = resource.values(field) {
-            for value in values {
-                for length in key.prefix_lengths.iter().take_while(|it| **it <= value.len()) {
-                    // Nothing begins within a character, and so no rule is found there.
-                    let prefix = value.get(..*length).and_then(|prefix| ids.find(prefix));
-                    if let Some(list) = prefix.and_then(|prefix| rules.prefixed(field, prefix)) {
-                        result = self.ask_list(asked, list, false, result);
-                    }
-                }
+            for list in values.flat_map(|value| key.prefixes.of(value)) {
+                result = self.ask_list(asked, list, false, result);
             }
         }
         result
