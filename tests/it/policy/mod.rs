@@ -2,4 +2,5 @@
 
 mod agreement;
 mod load;
+mod sharing;
 mod vectors;
