@@ -4,8 +4,8 @@ use crate::policy::{FactSet, truth::Truth};
 /// Rules by their places, with all facts that may matter to them.
 ///
 /// They are for different privileges. Who asks for one looks whether a rule is for it; only where
-/// there are many, each privilege has those that are. (For each privilege a list of its own, of
-/// however few: a hundred times the time of compiling, since a policy may list forty.)
+/// there are many, each privilege has those that are. (Where each had a list of its own, however
+/// short, compiling took thirty times as long: a policy may list forty privileges.)
 #[derive(Debug, Default)]
 pub(super) struct RuleList {
     rules: Rules,
