@@ -96,7 +96,7 @@ impl Inner {
         let is_fresh = |now| self.is_fresh(now);
         let policies = self.policies.current(&*self.clock, start.monotonic, is_fresh).await?;
         for (text, token) in texts.into_iter().zip(&signed) {
-            match self.judge(&known, &known, token, place, start, Some(&policies)).await {
+            match self.judge(&known, &known, token, place, &start, Some(&policies)).await {
                 // That its use may be noted already is known where uses are.
                 Ok(judged) => {
                     let text = text.clone();

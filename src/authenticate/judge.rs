@@ -227,7 +227,7 @@ impl Inner {
             return Ok(found);
         }
         // Pinned where it is: to hand it on would copy it.
-        let resolved = pin!(self.resolve(&unknown, start));
+        let resolved = pin!(self.resolve(&unknown, &start));
         let result = self.within_time(resolved).await;
         if !result.as_ref().is_err_and(AuthenticateError::is_outage) {
             self.outage.answered();
@@ -263,7 +263,7 @@ impl Inner {
     async fn resolve(
         &self,
         unknown: &Unknown,
-        start: Start,
+        start: &Start,
     ) -> Result<Authentication, AuthenticateError> {
         let Unknown { token, text, place, origin, .. } = unknown;
         let place = *place;
@@ -287,7 +287,7 @@ impl Inner {
         };
         let authentication = judged.authentication.clone();
         if let Some(text) = text {
-            self.remember(place, text.clone(), judged, use_is_due, start, Renewal::No);
+            self.remember(place, text.clone(), judged, use_is_due, *start, Renewal::No);
         }
         Ok(authentication)
     }
@@ -309,7 +309,7 @@ impl Inner {
         directory: &dyn Directory,
         token: &SignedToken,
         place: TokenPlace,
-        start: Start,
+        start: &Start,
         policies: Option<&Arc<Snapshot<PolicyIndex>>>,
     ) -> Result<Judged, AuthenticateError> {
         let is_fresh = |now| self.is_fresh(now);
@@ -452,7 +452,7 @@ impl Inner {
         credential: Credential,
     ) -> Result<Authentication, AuthenticateError> {
         let start = self.begin();
-        let acting = self.act_as(&*self.directory, actor, credential, start, None);
+        let acting = self.act_as(&*self.directory, actor, credential, &start, None);
         let (authentication, ..) = self.within_time(acting).await?;
         Ok(authentication)
     }
@@ -464,7 +464,7 @@ impl Inner {
         directory: &dyn Directory,
         actor: Urn,
         credential: Credential,
-        start: Start,
+        start: &Start,
         policies: Option<&Arc<Snapshot<PolicyIndex>>>,
     ) -> Result<(Authentication, Option<Monotonic>, u64), AuthenticateError> {
         let actor = self.verification.actor(directory, &actor).await?;
