@@ -1,5 +1,6 @@
 //! Requests, revocations, gaps, outages and slow answers, in any order that chance makes of them: a
-//! change counts within the bound, and what is good is never refused.
+//! change counts within the bound, what is good is never refused, and nobody has a privilege that was
+//! withdrawn.
 //!
 //! All of it happens in the virtual time of a paused runtime, in which waiting takes no time. A seed
 //! decides everything, so a failure can be repeated.
@@ -15,13 +16,13 @@ use std::{
 
 use tokio::time::{Instant, sleep};
 use tower_pat::{
-    Authenticator, TokenService,
-    actor::{ActorProfile, Directory, DirectoryStore, Urn},
+    Authenticator, Privilege, TokenService,
+    actor::{ActorProfile, Directory, DirectoryStore, GroupKind, Urn},
     authenticate::AuthenticateError,
     backend::{BoxFuture, StoreError},
     clock::{Clock, Monotonic, Timestamp},
     feed::{ChangeBatch, ChangeFeed, FeedCursor},
-    policy::{PolicyRecord, PolicySource},
+    policy::{PolicyRecord, PolicySource, PolicyStore, parse_policies},
     store::MemoryStore,
     token::{
         AccessTokenDuration, KeyRecord, LastUse, RevocationRule, TokenId, TokenRecord, TokenType,
@@ -29,12 +30,22 @@ use tower_pat::{
     token_service::{MintRequest, MintedToken, RuleSubject, TokenLookup, TokenUses},
 };
 
-use crate::support::{config, user, with_token};
+use crate::support::{config, urn, user, with_token};
 
 const BOUND: Duration = Duration::from_secs(1);
 const USERS: u64 = 4;
 const CLIENTS: usize = 6;
 const LASTS: Duration = Duration::from_secs(40);
+const POLICY: &str = r#"{
+    "urn": "urn:li:dataHubPolicy:admins",
+    "info": {
+        "displayName": "Admins manage policies",
+        "type": "PLATFORM",
+        "state": "ACTIVE",
+        "privileges": ["MANAGE_POLICIES"],
+        "actors": { "groups": ["urn:li:corpGroup:admins"] }
+    }
+}"#;
 
 /// The time of the paused runtime.
 #[derive(Debug)]
@@ -219,7 +230,13 @@ struct Simulation {
     authenticator: Authenticator,
     minted: Mutex<Vec<Arc<Token>>>,
     actors: Vec<History>,
+    /// Whether each actor is in the group to which the policy grants something.
+    members: Vec<History>,
+    /// Whether there is that policy.
+    policy: History,
     accepted: AtomicU64,
+    granted: AtomicU64,
+    denied: AtomicU64,
     refused: AtomicU64,
     unavailable: AtomicU64,
 }
@@ -252,10 +269,20 @@ impl Simulation {
         let from = began.checked_sub(BOUND).unwrap_or(began);
         let histories = [&token.history, &self.actors[token.actor]];
         match result {
-            Ok(_) => {
+            Ok(authentication) => {
                 let may_be = histories.iter().all(|history| history.was(true, from));
                 assert!(may_be, "accepted {:?} after {histories:?}", began);
                 self.accepted.fetch_add(1, Ordering::Relaxed);
+                let histories = [&self.policy, &self.members[token.actor]];
+                if authentication.require(Privilege::MANAGE_POLICIES).is_ok() {
+                    let may_be = histories.iter().all(|history| history.was(true, from));
+                    assert!(may_be, "granted {:?} after {histories:?}", began);
+                    self.granted.fetch_add(1, Ordering::Relaxed);
+                } else {
+                    let may_be = histories.iter().any(|history| history.was(false, from));
+                    assert!(may_be, "denied {:?} after {histories:?}", began);
+                    self.denied.fetch_add(1, Ordering::Relaxed);
+                }
             }
             Err(AuthenticateError::Unavailable(_)) => {
                 self.unavailable.fetch_add(1, Ordering::Relaxed);
@@ -271,9 +298,14 @@ impl Simulation {
 
     async fn change(&self) {
         let chance = &self.store.chance;
-        match chance.below(4) {
+        match chance.below(6) {
             0 | 1 => self.mint().await,
-            2 => {
+            2 => self.change_policy(!chance.one_in(3)).await,
+            3 => {
+                let actor = chance.below(USERS);
+                self.change_membership(actor, !chance.one_in(3)).await;
+            }
+            4 => {
                 let token = self.any_token();
                 self.tokens.revoke(&token.minted.record.id, &user("admin")).await.unwrap();
                 token.history.becomes(false);
@@ -289,6 +321,27 @@ impl Simulation {
     }
 }
 
+impl Simulation {
+    async fn change_policy(&self, is_there: bool) {
+        let store = &self.store.inner;
+        if is_there {
+            let policy = parse_policies(POLICY).unwrap();
+            store.put_policies(&policy).await.unwrap();
+        } else {
+            store.delete_policy(&urn("urn:li:dataHubPolicy:admins")).await.unwrap();
+        }
+        self.policy.becomes(is_there);
+    }
+
+    async fn change_membership(&self, actor: u64, is_member: bool) {
+        let (actor_urn, group) = (user(&format!("user {actor}")), urn("urn:li:corpGroup:admins"));
+        let groups = if is_member { vec![group] } else { Vec::new() };
+        let store = &self.store.inner;
+        assert!(store.set_groups(&actor_urn, GroupKind::Native, &groups).await.unwrap());
+        self.members[actor as usize].becomes(is_member);
+    }
+}
+
 async fn simulate(seed: u64, capacity: usize) -> Arc<Simulation> {
     let clock = Arc::new(VirtualClock(Instant::now()));
     let store = Unreliable {
@@ -299,9 +352,13 @@ async fn simulate(seed: u64, capacity: usize) -> Arc<Simulation> {
     };
     let mut actors = Vec::new();
     for number in 0..USERS {
-        store.inner.create_user(&user(&format!("user {number}"))).await.unwrap();
+        let (actor, group) = (user(&format!("user {number}")), urn("urn:li:corpGroup:admins"));
+        store.inner.create_user(&actor).await.unwrap();
+        store.inner.set_groups(&actor, GroupKind::Native, &[group]).await.unwrap();
         actors.push(History::default());
     }
+    store.inner.put_policies(&parse_policies(POLICY).unwrap()).await.unwrap();
+    let members = (0..USERS).map(|_| History::default()).collect();
     let config = config().revocation_bound(BOUND).cache_capacity(capacity).build().unwrap();
     let tokens = TokenService::new(&config, Arc::new(store.inner.clone())).clock(clock.clone());
     let authenticator =
@@ -312,7 +369,11 @@ async fn simulate(seed: u64, capacity: usize) -> Arc<Simulation> {
         authenticator,
         minted: Mutex::default(),
         actors,
+        members,
+        policy: History::default(),
         accepted: AtomicU64::default(),
+        granted: AtomicU64::default(),
+        denied: AtomicU64::default(),
         refused: AtomicU64::default(),
         unavailable: AtomicU64::default(),
     });
@@ -350,11 +411,14 @@ async fn simulate(seed: u64, capacity: usize) -> Arc<Simulation> {
 #[tokio::test(start_paused = true)]
 async fn a_change_counts_within_the_bound_and_what_is_good_is_not_refused() {
     let (mut accepted, mut refused, mut unavailable) = (0, 0, 0);
+    let (mut granted, mut denied) = (0, 0);
     for seed in 0..24 {
         let capacity = [1_000, 4, 0][seed as usize % 3];
         let simulation = simulate(seed * 1_000, capacity).await;
         accepted += simulation.accepted.load(Ordering::Relaxed);
         refused += simulation.refused.load(Ordering::Relaxed);
+        granted += simulation.granted.load(Ordering::Relaxed);
+        denied += simulation.denied.load(Ordering::Relaxed);
         unavailable += simulation.unavailable.load(Ordering::Relaxed);
     }
     // All of it was there.
@@ -362,4 +426,5 @@ async fn a_change_counts_within_the_bound_and_what_is_good_is_not_refused() {
         accepted > 5_000 && refused > 1_000 && unavailable > 200,
         "{accepted} {refused} {unavailable}"
     );
+    assert!(granted > 1_000 && denied > 1_000, "{granted} {denied}");
 }
