@@ -236,45 +236,58 @@ fn a_privilege_ends_when_the_group_loses_its_role() {
     loses(take_role_from_group);
 }
 
-/// Of a token that is remembered with the privileges of earlier policies, and is used while its actor
-/// loses a privilege by `change`: what was taken from policies that are over by then does not stay.
-fn loses_again(change: fn(&World)) {
-    explore(3, move || {
+/// Of a token that is remembered with the privileges of earlier policies, and gets those of newer ones
+/// while its actor loses a privilege by `change`: what was taken from policies that are over by then
+/// does not stay.
+fn loses_again(change: fn(&World), meanwhile: fn(&World)) {
+    explore(2, move || {
         let (world, mut follower) = World::new(Time::Stands, config());
         let token = &tokens().alice;
         assert!(manages(&world.request(token)));
         let other = parse_policies(OTHER_POLICY).unwrap();
         world.store.write(world.store.inner.put_policies(&other));
         world.follow(&mut follower);
-        let comes = world.spawn(|world| {
-            let is_handled = world.is_handled();
-            let answer = world.request(token);
-            assert!(!is_handled || !manages(&answer), "by what was over");
-        });
+        let narrows = world.spawn(meanwhile);
         let follows = world.spawn(move |world| {
             change(world);
             world.follow(&mut follower);
             world.handled();
             assert!(!manages(&world.request(token)), "by what was over");
         });
-        join([comes, follows]);
+        join([narrows, follows]);
         assert!(!manages(&world.request(token)), "by what was over");
     });
 }
 
+fn request(world: &World) {
+    let is_handled = world.is_handled();
+    let answer = world.request(&tokens().alice);
+    assert!(!is_handled || !manages(&answer), "by what was over");
+}
+
 #[test]
 fn a_privilege_that_is_taken_from_new_policies_ends_with_the_next() {
-    loses_again(withdraw);
+    loses_again(withdraw, request);
+}
+
+#[test]
+fn a_privilege_that_is_taken_from_new_policies_unasked_ends_with_the_next() {
+    loses_again(withdraw, World::revalidate);
 }
 
 #[test]
 fn a_privilege_that_is_taken_from_new_policies_ends_when_its_actor_leaves_the_group() {
-    loses_again(leave_group);
+    loses_again(leave_group, request);
+}
+
+#[test]
+fn a_privilege_that_is_taken_from_new_policies_unasked_ends_when_its_actor_leaves_the_group() {
+    loses_again(leave_group, World::revalidate);
 }
 
 #[test]
 fn a_privilege_that_is_taken_from_new_policies_ends_when_the_group_loses_its_role() {
-    loses_again(take_role_from_group);
+    loses_again(take_role_from_group, request);
 }
 
 /// Of a token that is remembered with the policies in force.

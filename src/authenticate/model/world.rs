@@ -28,7 +28,7 @@ use crate::{
     actor::{ActorProfile, Directory, DirectoryStore, GroupKind, Urn},
     authenticate::{
         AuthenticateError, Authentication, Authenticator, Verdict, authenticator::Parts,
-        following::Search,
+        following::Search, narrow::Walk,
     },
     backend::{BoxFuture, StoreError},
     clock::{Clock, Monotonic, Timestamp},
@@ -124,7 +124,8 @@ impl World {
         self.authenticator.inner.after_reading();
     }
 
-    /// What the task that judges suspects anew does once.
+    /// What the task does once that judges suspects anew, and has everybody's privileges by the
+    /// policies in force.
     pub(super) fn revalidate(&self) {
         let inner = &self.authenticator.inner;
         drive(inner.read_policies());
@@ -132,6 +133,8 @@ impl World {
         if let Some(suspects) = drive(inner.suspects(&mut search, usize::MAX)) {
             drive(inner.judge_batch(search.place, &suspects)).unwrap();
         }
+        let mut walk = Walk::default();
+        while inner.tidy(&mut walk) {}
     }
 
     /// From here on it counts.
