@@ -99,6 +99,17 @@ impl Authentication {
         Self::new(self.inner.credential.clone(), privileges, self.inner.facts.clone())
     }
 
+    /// The same in memory of its own, which nobody else counts the users of.
+    pub(super) fn apart(&self) -> Self {
+        self.with_privileges(self.inner.privileges.clone())
+    }
+
+    /// How many clones there are.
+    #[cfg(test)]
+    pub(super) fn holders(&self) -> usize {
+        Arc::strong_count(&self.inner)
+    }
+
     /// Whether this is a clone of the other.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)

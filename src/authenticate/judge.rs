@@ -25,7 +25,7 @@ use super::{
     outage::Outage,
     policies::CompiledPolicies,
     uses::{Origin, Uses},
-    verified::{Current, Entry, Found, Renewal, Verified},
+    verified::{Basis, Current, Entry, Found, Renewal, Verified},
 };
 use crate::{
     actor::{Directory, Urn},
@@ -368,11 +368,13 @@ impl Inner {
             text,
             authentication: judged.authentication,
             key_id: judged.key_id,
-            subjects: judged.subjects,
-            deadline: judged.deadline,
-            position: start.position,
-            epoch: start.epoch,
-            policies: judged.policies,
+            basis: Basis {
+                subjects: judged.subjects,
+                deadline: judged.deadline,
+                position: start.position,
+                epoch: start.epoch,
+                policies: judged.policies,
+            },
             use_is_due: use_is_due.as_nanos().into(),
             is_proven: false.into(),
         };

@@ -67,6 +67,9 @@ impl Inner {
         let shards = self.verified.shards();
         if walk.policies != self.policies.version() {
             // Once around, from wherever it is, so that everything has its turn.
+            for place in [TokenPlace::Header, TokenPlace::Session] {
+                self.verified(place).tidy_copies(self.current(now));
+            }
             *walk = Walk { policies: self.policies.version(), left: 2 * shards, ..*walk };
         }
         let policies = match walk.left {
@@ -98,7 +101,7 @@ pub(super) struct Walk {
 
 fn renewed(outdated: &Authentication, policies: &Snapshot<PolicyIndex>) -> Authentication {
     let actor = outdated.privileges().actor().clone();
-    outdated.with_privileges(policies.value.privileges(actor))
+    outdated.with_privileges(policies.value.shared_privileges(actor))
 }
 
 /// Less than a millisecond's work.

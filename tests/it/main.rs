@@ -26,6 +26,7 @@ mod last_use;
 mod lineage;
 mod outage;
 mod policy;
+mod policy_change;
 #[cfg(feature = "postgres")]
 #[path = "../common/postgres.rs"]
 mod postgres;

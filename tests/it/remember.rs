@@ -9,12 +9,17 @@ use tower_pat::{
     Authentication, Authenticator,
     actor::DirectoryStore,
     authenticate::Freshness,
+    backend::BoxFuture,
     clock::{Clock, Timestamp},
     feed::ChangeFeed,
     policy::{PolicyStore, Privilege, default_policies},
+    token_service::MintedToken,
 };
 
 use crate::support::{FaultyStore, World, config, user, with_token};
+
+/// Good as a key, and not the one that signs.
+const OTHER_KEY: &str = "Zk3vB9xWq1LmT6yNcR8pD2sHfJ4gUaE7oK5iXtVbC0w=";
 
 #[tokio::test]
 async fn a_remembered_token_asks_no_store() {
@@ -153,6 +158,50 @@ async fn another_text_with_the_same_signature_is_not_the_remembered_token() {
     let other = world.mint().await.token;
     let (input, _) = other.expose().rsplit_once('.').unwrap();
     assert_eq!(world.answer(&format!("{input}.{signature}")).await.status, 401);
+}
+
+/// As one that is used now and then, though its answers come from elsewhere.
+#[tokio::test]
+async fn a_token_that_is_used_all_the_time_ends_with_each_change() {
+    type Change = fn(&World, &MintedToken) -> BoxFuture<'static, ()>;
+    let changes: [(&str, u16, Change); 5] = [
+        ("revoked", 401, |world, minted| {
+            let (tokens, id) = (world.tokens.clone(), minted.record.id);
+            Box::pin(async move { assert!(tokens.revoke(&id, &user("alice")).await.unwrap()) })
+        }),
+        ("suspended", 401, |world, _| {
+            let store = world.store.inner.clone();
+            Box::pin(
+                async move { assert!(store.set_suspended(&user("alice"), true).await.unwrap()) },
+            )
+        }),
+        ("over", 401, |world, _| {
+            world.clock.advance(Duration::from_secs(3_600));
+            Box::pin(async {})
+        }),
+        ("keys replaced", 401, |world, _| {
+            world.config.reload_keys(OTHER_KEY, Vec::<String>::new()).unwrap();
+            Box::pin(async {})
+        }),
+        ("stale and down", 503, |world, _| {
+            world.store.set_down(true);
+            world.clock.advance(Duration::from_millis(1_001));
+            Box::pin(async {})
+        }),
+    ];
+    for (what, status, change) in changes {
+        let world = World::new().await;
+        let minted = world.mint().await;
+        for _ in 0..200 {
+            assert_eq!(world.answer(minted.token.expose()).await.status, 200);
+        }
+        assert_eq!(world.store.finds(), 1);
+        change(&world, &minted).await;
+        if what != "stale and down" {
+            world.store.feed_was_read().await;
+        }
+        assert_eq!(world.answer(minted.token.expose()).await.status, status, "{what}");
+    }
 }
 
 #[tokio::test]

@@ -216,6 +216,8 @@ pub struct Faults {
     pub finds: AtomicU64,
     /// How often the states of keys were read.
     pub key_reads: AtomicU64,
+    /// How often policies were read.
+    pub policy_reads: AtomicU64,
     /// A permit for each look-up of an actor, if they are held back.
     pub hold_profiles: AtomicBool,
     pub profiles: Semaphore,
@@ -273,6 +275,7 @@ impl Default for FaultyStore {
                 feed_has_gap: AtomicBool::new(false),
                 finds: AtomicU64::new(0),
                 key_reads: AtomicU64::new(0),
+                policy_reads: AtomicU64::new(0),
                 hold_profiles: AtomicBool::new(false),
                 profiles: Semaphore::new(0),
                 batches: AtomicU64::new(0),
@@ -440,6 +443,7 @@ impl Directory for FaultyStore {
 
 impl PolicySource for FaultyStore {
     fn policies(&self) -> BoxFuture<'_, Result<Vec<PolicyRecord>, StoreError>> {
+        self.faults.policy_reads.fetch_add(1, Ordering::SeqCst);
         Box::pin(async move {
             self.ask(Part::Policies).await?;
             self.inner.policies().await

@@ -6,6 +6,7 @@ use std::{
 
 use super::{
     entry::{Current, Entry, Standing},
+    near::{Missed, Near},
     shard::Shard,
 };
 use crate::{
@@ -20,6 +21,7 @@ pub(in crate::authenticate) struct Verified {
     hasher: RandomState,
     shards: Box<[Aligned]>,
     shard_capacity: usize,
+    near: Near,
 }
 
 /// Apart in memory, so that who uses one shard does not slow down who uses the next.
@@ -60,6 +62,7 @@ impl Verified {
             hasher: RandomState::default(),
             shards: (0..shards).map(|_| Aligned::default()).collect(),
             shard_capacity: capacity / shards,
+            near: Near::new(capacity),
         }
     }
 
@@ -78,10 +81,15 @@ impl Verified {
         current: Current<'_>,
         note: impl FnOnce(&Entry) -> Monotonic,
     ) -> Option<Found> {
-        let (hash, shard) = self.place(text)?;
-        let shard = shard.read();
+        let hash = self.hash(text);
+        let wants_copy = match self.near.get(hash, text, current) {
+            Ok(found) => return Some(Found::Good(found)),
+            Err(Missed { wants_copy }) => wants_copy,
+        };
+        let shard = self.shard(hash)?.read();
         let entry = shard.get(hash, text)?;
-        let found = match entry.standing(current) {
+        let standing = entry.basis.standing(current);
+        let found = match standing {
             Standing::Good => Found::Good,
             Standing::Outdated => Found::Outdated,
             Standing::Suspect | Standing::Over => return None,
@@ -95,6 +103,10 @@ impl Verified {
         if !entry.is_proven.load(Ordering::Relaxed) {
             entry.is_proven.store(true, Ordering::Relaxed);
         }
+        if wants_copy && standing == Standing::Good {
+            let due = Monotonic::from_nanos(entry.use_is_due.load(Ordering::Relaxed));
+            self.near.copy(hash, entry, due);
+        }
         Some(found(entry.authentication.clone()))
     }
 
@@ -106,10 +118,11 @@ impl Verified {
         renewal: Renewal,
         current: Current<'_>,
     ) {
-        if entry.standing(current) <= Standing::Suspect {
+        if entry.basis.standing(current) <= Standing::Suspect {
             return;
         }
-        let Some((hash, shard)) = self.place(&entry.text) else { return };
+        let hash = self.hash(&entry.text);
+        let Some(shard) = self.shard(hash) else { return };
         let mut shard = shard.write();
         if renewal == Renewal::No || shard.get(hash, &entry.text).is_some() {
             shard.insert(hash, entry, self.shard_capacity, current);
@@ -125,8 +138,14 @@ impl Verified {
         renewed: &Authentication,
         policies: u64,
     ) {
-        let Some((hash, shard)) = self.place(text) else { return };
+        let hash = self.hash(text);
+        let Some(shard) = self.shard(hash) else { return };
         shard.write().narrow(hash, outdated, renewed, policies);
+    }
+
+    /// Ends the copies that are no answers any more.
+    pub(in crate::authenticate) fn tidy_copies(&self, current: Current<'_>) {
+        self.near.tidy(current);
     }
 
     /// How many shards there are.
@@ -158,7 +177,9 @@ impl Verified {
         for (hash, old, new) in &found {
             match (old, new) {
                 (Some(old), Some(new)) => shard.narrow(*hash, old, new, policies),
-                _ => shard.remove_if(*hash, |entry| entry.standing(current) == Standing::Over),
+                _ => {
+                    shard.remove_if(*hash, |it| it.basis.standing(current) == Standing::Over);
+                }
             }
         }
         drop(shard);
@@ -192,7 +213,8 @@ impl Verified {
 
     /// Ends the entry for `text`, which turned out not to be good.
     pub(in crate::authenticate) fn forget(&self, text: &[u8]) {
-        let Some((hash, shard)) = self.place(text) else { return };
+        let hash = self.hash(text);
+        let Some(shard) = self.shard(hash) else { return };
         // Most that is not good was never remembered, and takes nobody's time.
         if shard.read().get(hash, text).is_some() {
             let mut shard = shard.write();
@@ -200,6 +222,8 @@ impl Verified {
                 shard.remove_if(hash, |_| true);
             }
         }
+        // Last, since copies are made under the shard's lock.
+        self.near.forget(hash);
     }
 
     /// How many tokens are remembered, answers or not.
@@ -208,7 +232,7 @@ impl Verified {
         self.shards.iter().map(|shard| shard.read().len()).sum()
     }
 
-    fn place(&self, text: &[u8]) -> Option<(u64, &Aligned)> {
+    fn hash(&self, text: &[u8]) -> u64 {
         let mut hasher = self.hasher.build_hasher();
         match text.split_last_chunk::<16>() {
             Some((rest, end)) => {
@@ -220,12 +244,17 @@ impl Verified {
             // No token is as short.
             None => hasher.write(text),
         }
-        let hash = hasher.finish();
+        hasher.finish()
+    }
+
+    fn shard(&self, hash: u64) -> Option<&Aligned> {
+        if !self.is_on() {
+            return None;
+        }
         // By bits of which a map uses others, to choose its buckets and to tell what is in them.
         let shards = u64::try_from(self.shards.len()).ok()?;
-        let shard =
-            usize::try_from((hash & u64::from(u32::MAX)).checked_mul(shards)? >> 32).ok()?;
-        Some((hash, self.shards.get(shard)?))
+        let shard = (hash & u64::from(u32::MAX)).checked_mul(shards)? >> 32;
+        self.shards.get(usize::try_from(shard).ok()?)
     }
 }
 

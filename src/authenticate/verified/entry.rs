@@ -14,6 +14,17 @@ pub(in crate::authenticate) struct Entry {
     pub(in crate::authenticate) text: Zeroizing<Box<[u8]>>,
     pub(in crate::authenticate) authentication: Authentication,
     pub(in crate::authenticate) key_id: KeyId,
+    pub(in crate::authenticate) basis: Basis,
+    /// From when on its use is to be noted again, in nanoseconds of monotonic time.
+    pub(in crate::authenticate) use_is_due: AtomicU64,
+    /// Whether the token was used again.
+    pub(in crate::authenticate) is_proven: AtomicBool,
+}
+
+/// What it is an answer by.
+#[derive(Debug, Clone)]
+pub(in crate::authenticate) struct Basis {
+    /// What its look-up depended on.
     pub(in crate::authenticate) subjects: Subjects,
     pub(in crate::authenticate) deadline: Monotonic,
     /// How many changes had arrived when its look-up began.
@@ -22,10 +33,6 @@ pub(in crate::authenticate) struct Entry {
     pub(in crate::authenticate) epoch: u64,
     /// The version of the policies by which it has its privileges.
     pub(in crate::authenticate) policies: u64,
-    /// From when on its use is to be noted again, in nanoseconds of monotonic time.
-    pub(in crate::authenticate) use_is_due: AtomicU64,
-    /// Whether the token was used again.
-    pub(in crate::authenticate) is_proven: AtomicBool,
 }
 
 /// What is so now.
@@ -50,7 +57,7 @@ pub(super) enum Standing {
     Good,
 }
 
-impl Entry {
+impl Basis {
     pub(super) fn standing(&self, current: Current<'_>) -> Standing {
         if self.deadline <= current.now
             || !current.changes.none_since(self.position, &self.subjects)
@@ -64,7 +71,9 @@ impl Entry {
             Standing::Good
         }
     }
+}
 
+impl Entry {
     /// By what those that are good for the same make room: what was never used again before what was,
     /// and then what was used longer ago.
     pub(super) fn merit(&self, now: Monotonic) -> (bool, u64) {

@@ -20,16 +20,18 @@
 //! moves, and no entry has to be found. The numbers of 3 and 4 are noted before any store is asked, and
 //! that of 5 is the one of the policies that the privileges were taken from, noted before those were
 //! read. So a change that the answers may not have leaves the entry behind, whenever that is put in.
-//! A lock covers no more than the memory of one shard.
+//! A lock covers no more than the memory of one shard. And there can be copies: what is used all the
+//! time has one for each thread ([`near`]), so that threads do not wait for each other's memory.
 //!
 //! A look-up in this cache reads freshness first (acquire). The feed notes it last (release), when all
 //! that arrived has moved its numbers. So whoever relies on a reading of the feed sees what that brought.
 
 mod cache;
 mod entry;
+mod near;
 mod shard;
 
 pub(super) use self::{
     cache::{Found, Hand, Renewal, Verified},
-    entry::{Current, Entry},
+    entry::{Basis, Current, Entry},
 };

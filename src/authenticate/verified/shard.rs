@@ -65,7 +65,7 @@ impl Shard {
             && entry.authentication.is_same(outdated)
         {
             entry.authentication = renewed.clone();
-            entry.policies = policies;
+            entry.basis.policies = policies;
         }
     }
 
@@ -82,7 +82,7 @@ impl Shard {
         &self,
         current: Current<'_>,
     ) -> impl Iterator<Item = (u64, Option<Authentication>)> {
-        self.entries.iter().filter_map(move |(hash, entry)| match entry.standing(current) {
+        self.entries.iter().filter_map(move |(hash, entry)| match entry.basis.standing(current) {
             Standing::Outdated => Some((*hash, Some(entry.authentication.clone()))),
             Standing::Over => Some((*hash, None)),
             Standing::Suspect | Standing::Good => None,
@@ -98,7 +98,7 @@ impl Shard {
         let entries = self.entries.iter().enumerate().skip(skipped);
         entries
             .map(|(place, (_, entry))| (place, entry))
-            .filter(move |(_, entry)| entry.standing(current) == Standing::Suspect)
+            .filter(move |(_, entry)| entry.basis.standing(current) == Standing::Suspect)
     }
 
     /// Which makes room: of some that are chosen by chance, one that is over, or the one that is worth
@@ -111,7 +111,7 @@ impl Shard {
             chance = chance.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31);
             let place = usize::try_from(chance.checked_rem(count)?).ok()?;
             let (_, entry) = self.entries.get(place)?;
-            Some((entry.standing(current), entry.merit(current.now), place))
+            Some((entry.basis.standing(current), entry.merit(current.now), place))
         });
         sample.min().map(|(.., place)| place)
     }

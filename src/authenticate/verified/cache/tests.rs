@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::{
     actor::{Actor, Urn},
+    authenticate::verified::Basis,
     feed::{Change, LatestChanges, Subject},
     token::TokenId,
 };
@@ -38,11 +39,13 @@ impl World {
             text: Zeroizing::new(text(number).into()),
             authentication: Authentication::for_tests(Actor::new(actor.clone()), []),
             key_id: "0123456789abcdef".parse().unwrap(),
-            subjects: self.changes.subjects([Subject::Token(&id), Subject::Urn(&actor)]),
-            deadline: Monotonic::from_nanos(u64::MAX),
-            position: self.changes.position(),
-            epoch: self.epoch,
-            policies: self.policies,
+            basis: Basis {
+                subjects: self.changes.subjects([Subject::Token(&id), Subject::Urn(&actor)]),
+                deadline: Monotonic::from_nanos(u64::MAX),
+                position: self.changes.position(),
+                epoch: self.epoch,
+                policies: self.policies,
+            },
             use_is_due: AtomicU64::new(self.now + MINUTE),
             is_proven: AtomicBool::new(false),
         }
@@ -126,12 +129,20 @@ fn an_entry_is_an_answer_until_something_that_it_depends_on_moves() {
         ("everything", |world| world.epoch += 1, false),
         ("policies", |world| world.policies += 1, false),
     ];
-    for (what, becomes, is_good) in moves {
-        let (mut world, verified) = (World::new(), Verified::new(100));
-        let entry = Entry { deadline: Monotonic::from_nanos(5_000), ..world.entry(7) };
-        let made_before = Entry { deadline: Monotonic::from_nanos(5_000), ..world.entry(7) };
+    // Used once, and so often that there is a copy of it.
+    for (uses, (what, becomes, is_good)) in
+        [1, 100].into_iter().flat_map(|uses| moves.map(|becomes| (uses, becomes)))
+    {
+        let (mut world, verified) = (World::new(), Verified::new(10_000));
+        let [entry, made_before] = [(); 2].map(|()| {
+            let mut entry = world.entry(7);
+            entry.basis.deadline = Monotonic::from_nanos(5_000);
+            entry
+        });
         verified.insert(entry, Renewal::No, world.current());
-        assert!(world.is_answer(&verified, 7));
+        for _ in 0..uses {
+            assert!(world.is_answer(&verified, 7));
+        }
         becomes(&mut world);
         assert_eq!(world.is_answer(&verified, 7), is_good, "{what}");
         // Nor is one whose look-up began before, and which is put in behind it.
@@ -143,6 +154,73 @@ fn an_entry_is_an_answer_until_something_that_it_depends_on_moves() {
         let is_outdated = matches!(world.get(&verified, 7), Some(Found::Outdated(_)));
         assert_eq!(is_outdated, what == "policies");
     }
+}
+
+#[test]
+fn what_is_used_all_the_time_has_a_copy_for_each_thread() {
+    let (mut world, verified) = (World::new(), Verified::new(10_000));
+    let use_it = |world: &World| {
+        (0..100).for_each(|_| assert!(world.is_answer(&verified, 1)));
+        let Some(Found::Good(found)) = world.get(&verified, 1) else { panic!("not good") };
+        found
+    };
+    (0..100).for_each(|number| world.insert(&verified, number));
+    let first = use_it(&world);
+    assert!(use_it(&world).is_same(&first));
+    let other = std::thread::scope(|scope| scope.spawn(|| use_it(&world)).join().unwrap());
+    assert!(!other.is_same(&first));
+    // By what is used now and then it is not driven out.
+    for number in 0..100 {
+        assert!(world.is_answer(&verified, number));
+        assert!(use_it(&world).is_same(&first));
+    }
+    // Once a minute its use is noted nevertheless.
+    let mut noted = 0;
+    for second in 1..=600 {
+        world.now = second * MINUTE / 60;
+        let due = Monotonic::from_nanos(world.now + MINUTE);
+        let note = |_: &Entry| {
+            noted += 1;
+            due
+        };
+        assert!(verified.get(&text(1), world.current(), note).is_some());
+    }
+    assert!((9..=10).contains(&noted), "{noted}");
+    // And what is forgotten is no answer from a copy.
+    let _ = use_it(&world);
+    verified.forget(&text(1));
+    assert!(world.get(&verified, 1).is_none());
+}
+
+#[test]
+fn copies_that_are_no_answers_let_go_of_what_they_hold() {
+    let (mut world, verified) = (World::new(), Verified::new(10_000));
+    world.insert(&verified, 1);
+    (0..100).for_each(|_| assert!(world.is_answer(&verified, 1)));
+    let Some(Found::Good(copy)) = world.get(&verified, 1) else { panic!("not good") };
+    verified.tidy_copies(world.current());
+    assert_eq!(copy.holders(), 2);
+    world.policies += 1;
+    verified.tidy_copies(world.current());
+    assert_eq!(copy.holders(), 1);
+}
+
+#[test]
+fn what_is_outdated_and_what_is_over_is_tidied_away() {
+    let (mut world, verified) = (World::new(), Verified::new(1_000));
+    world.insert(&verified, 1);
+    world.changes.push(&[Change::Token(TokenId::from_bytes([1; 32]))]);
+    world.insert(&verified, 2);
+    let Some(Found::Good(old)) = world.get(&verified, 2) else { panic!("not good") };
+    world.policies = 3;
+    world.insert(&verified, 3);
+    for shard in 0..verified.shards() {
+        let renew = |old: &Authentication| old.apart();
+        verified.tidy(shard, world.current(), world.policies, renew);
+    }
+    assert!(verified.len() == 2 && world.is_answer(&verified, 3));
+    let Some(Found::Good(new)) = world.get(&verified, 2) else { panic!("not good") };
+    assert!(!new.is_same(&old) && old.holders() == 1);
 }
 
 #[test]
