@@ -88,6 +88,8 @@ async fn whatever_is_not_signed_is_refused_at_once_and_evicts_nothing() {
             (format!("{input}.{number}{signature}"), Some(bad_signature)),
             (format!("{input}.{number}.{signature}"), Some(malformed)),
             (format!("{input}.{number}{}=", &signature[6..]), Some(malformed)),
+            // A third dot, whatever else there is to say.
+            (format!("eyJhbGciOiJub25lIn0.{number}.."), Some(malformed)),
             (number.clone(), Some(malformed)),
             (format!("{input}{number}"), Some(malformed)),
             (format!("{input}.{number} {}", &signature[6..]), None),
