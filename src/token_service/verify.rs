@@ -73,7 +73,8 @@ impl Verification {
         text: &str,
         now: Timestamp,
     ) -> Result<(SignedToken, TokenClaims), VerifyError> {
-        self.check_with(text.as_bytes(), TokenPlace::Header, now, |claims| claims.into_owned())
+        let owned = |claims: Claims<'_>| claims.into_owned();
+        self.check_with(text.as_bytes(), TokenPlace::Header, now, owned)
     }
 
     /// What can be judged without asking anybody, of a text that was found there.
