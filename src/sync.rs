@@ -12,6 +12,9 @@ pub(crate) use std::sync::{
     atomic::{AtomicBool, AtomicU64},
 };
 
+/// Whether loom tries what is in this crate: then there is less of everything.
+pub(crate) const IS_MODEL: bool = cfg!(all(test, tower_pat_model));
+
 #[cfg(not(all(test, tower_pat_model)))]
 pub(crate) use foldhash::fast::RandomState;
 #[cfg(all(test, tower_pat_model))]

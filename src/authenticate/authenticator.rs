@@ -28,7 +28,7 @@ use crate::{
     epoch::Epoch,
     feed::{ChangeFeed, Follower, LatestChanges},
     policy::{PolicySource, ResourceFacts},
-    sync::{AtomicBool, AtomicU64},
+    sync::{AtomicBool, AtomicU64, IS_MODEL},
     token_service::{TokenLookup, TokenPlace, TokenUses, Verification, VerifyError},
 };
 
@@ -303,4 +303,4 @@ impl fmt::Debug for Authenticator {
 }
 
 /// Of how many subjects changes can be told apart at least.
-const MIN_PLACES: usize = if cfg!(all(test, tower_pat_model)) { 64 } else { 1024 };
+const MIN_PLACES: usize = if IS_MODEL { 64 } else { 1024 };

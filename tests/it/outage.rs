@@ -187,6 +187,31 @@ async fn what_is_served_stale_is_good_as_far_as_is_known() {
     assert_eq!(world.answer(good.token.expose()).await.status, 401);
 }
 
+/// Though the feed cannot say that it was revoked meanwhile.
+#[tokio::test]
+async fn what_was_refused_during_a_look_up_is_not_served_stale() {
+    let world = World::with(config().serve_stale_for(Duration::from_hours(1))).await;
+    let minted = world.mint().await;
+    go_stale(&world);
+    let faults = &world.store.faults;
+    faults.hold_profiles.store(true, Ordering::SeqCst);
+    let (parts, _) = with_token(minted.token.expose()).into_parts();
+    let authenticator = world.authenticator.clone();
+    let pending = tokio::spawn(async move { authenticator.authenticate(&parts).await });
+    // Its record has been read.
+    while world.store.finds() == 0 {
+        tokio::task::yield_now().await;
+    }
+    world.tokens.revoke(&minted.record.id, &user("alice")).await.unwrap();
+    // Too late to share what is under way.
+    world.clock.advance(Duration::from_millis(1_001));
+    assert_eq!(world.answer(minted.token.expose()).await.status, 401);
+    faults.profiles.add_permits(1);
+    assert!(pending.await.unwrap().is_ok());
+    world.store.set_down(true);
+    assert_eq!(world.answer(minted.token.expose()).await.status, 503);
+}
+
 #[tokio::test]
 async fn what_is_suspect_is_not_served_stale() {
     let world = World::with(config().serve_stale_for(Duration::from_hours(1))).await;

@@ -116,6 +116,25 @@ async fn a_token_that_ended_with_the_change_gets_no_privileges() {
     assert!(world.may(tokens[1].token.expose(), PRIVILEGE).await);
 }
 
+/// Also before a token has had its turn, which comes behind that of what is suspect.
+#[tokio::test]
+async fn what_is_served_stale_takes_its_privileges_from_the_policies_that_are_known() {
+    let world = World::with(config().serve_stale_for(Duration::from_hours(1))).await;
+    remembered(&world, 1).await;
+    world.store.set_fault(Part::Batch, Fault::Fails);
+    world.store.faults.gap_once.store(true, Ordering::SeqCst);
+    world.store.feed_was_read().await;
+    let tokens = remembered(&world, 3).await;
+    grant(&world).await;
+    world.store.feed_was_read().await;
+    world.gains(tokens[0].token.expose(), PRIVILEGE).await;
+    world.store.set_down(true);
+    world.clock.advance(Duration::from_millis(1_001));
+    for minted in &tokens {
+        assert!(world.may(minted.token.expose(), PRIVILEGE).await);
+    }
+}
+
 /// What is known of policies counts, as what is known of tokens does.
 #[tokio::test]
 async fn what_is_served_stale_has_the_policies_that_are_known() {

@@ -13,7 +13,8 @@ use tower_pat::{
     clock::{Clock, Timestamp},
     feed::ChangeFeed,
     policy::{PolicyStore, Privilege, default_policies},
-    token_service::MintedToken,
+    token::{AccessTokenDuration, RevocationRule, RuleScope, TokenType},
+    token_service::{MintRequest, MintedToken, TokenStore},
 };
 
 use crate::support::{FaultyStore, World, config, user, with_token};
@@ -202,6 +203,31 @@ async fn a_token_that_is_used_all_the_time_ends_with_each_change() {
         }
         assert_eq!(world.answer(minted.token.expose()).await.status, status, "{what}");
     }
+}
+
+/// Also where the owner is somebody else than the actor, and what ends is no token of the owner's own.
+#[tokio::test]
+async fn a_remembered_token_ends_with_a_rule_on_its_owner() {
+    let world = World::new().await;
+    let lifetime = AccessTokenDuration::OneHour.lifetime();
+    let request = MintRequest::new(TokenType::Personal, user("alice"), lifetime);
+    let owned = world.tokens.mint(request.owner(user("bob"))).await.unwrap();
+    let other = world.mint().await;
+    for minted in [&owned, &other] {
+        assert_eq!(world.answer(minted.token.expose()).await.status, 200);
+    }
+    world.clock.advance(Duration::from_millis(10));
+    let rule = RevocationRule {
+        scope: RuleScope::Owner(user("bob")),
+        issued_before: world.clock.now(),
+        by: user("alice"),
+    };
+    world.store.inner.add_rule(&rule).await.unwrap();
+    world.store.feed_was_read().await;
+    assert_eq!(world.answer(owned.token.expose()).await.status, 401);
+    let asked = world.store.finds();
+    assert_eq!(world.answer(other.token.expose()).await.status, 200);
+    assert_eq!(world.store.finds(), asked);
 }
 
 #[tokio::test]

@@ -149,23 +149,44 @@ fn nobody_is_answered_who_began_when_a_revocation_was_handled() {
 /// to which the reading of the feed is not known.
 #[test]
 fn nobody_is_answered_who_began_beyond_the_bound_after_a_revocation() {
+    // By the entry, and by a copy of it.
+    for uses in [1, 2] {
+        explore(2, move || {
+            let (world, mut follower) = World::new(Time::Moves, config());
+            let token = &tokens().alice;
+            (0..uses).for_each(|_| assert!(world.request(token).is_ok()));
+            let comes = world.spawn(|world| {
+                let began = world.clock.monotonic();
+                let answer = world.request(token);
+                let is_beyond = began.as_nanos() > BOUND.as_nanos().try_into().unwrap();
+                assert!(!is_beyond || answer.is_err(), "answered by what had ended");
+            });
+            let follows = world.spawn(move |world| {
+                revoke(world, token);
+                world.clock.advance(BOUND + Duration::from_millis(1));
+                world.follow(&mut follower);
+            });
+            join([comes, follows]);
+            assert!(world.remembered(token).is_none(), "remembered though it has ended");
+        });
+    }
+}
+
+/// However long a reading takes: it is known when it was asked for, and not how old its answer is.
+#[test]
+fn nobody_is_answered_beyond_the_bound_after_a_revocation_that_a_slow_reading_missed() {
     explore(2, || {
         let (world, mut follower) = World::new(Time::Moves, config());
         let token = &tokens().alice;
         assert!(world.request(token).is_ok());
+        let follows = world.spawn(move |world| world.follow(&mut follower));
         let comes = world.spawn(|world| {
-            let began = world.clock.monotonic();
-            let answer = world.request(token);
-            let is_beyond = began.as_nanos() > BOUND.as_nanos().try_into().unwrap();
-            assert!(!is_beyond || answer.is_err(), "answered by what had ended");
-        });
-        let follows = world.spawn(move |world| {
             revoke(world, token);
             world.clock.advance(BOUND + Duration::from_millis(1));
-            world.follow(&mut follower);
+            assert!(world.request(token).is_err(), "answered by what had ended");
         });
-        join([comes, follows]);
-        assert!(world.remembered(token).is_none(), "remembered though it has ended");
+        join([follows, comes]);
+        assert!(world.request(token).is_err(), "answered by what had ended");
     });
 }
 
@@ -293,22 +314,43 @@ fn a_privilege_that_is_taken_from_new_policies_ends_when_the_group_loses_its_rol
 /// Of a token that is remembered with the policies in force.
 #[test]
 fn nobody_has_a_privilege_that_was_withdrawn_when_they_began() {
-    explore(3, || {
+    for uses in [1, 2] {
+        explore(3, move || {
+            let (world, mut follower) = World::new(Time::Stands, config());
+            let token = &tokens().alice;
+            (0..uses).for_each(|_| assert!(manages(&world.request(token))));
+            let comes = world.spawn(request);
+            let follows = world.spawn(move |world| {
+                withdraw(world);
+                world.follow(&mut follower);
+                world.handled();
+            });
+            join([comes, follows]);
+            assert!(!manages(&world.request(token)), "by policies that were over");
+        });
+    }
+}
+
+/// A copy is made for a thread while its entry ends.
+#[test]
+fn a_token_that_is_copied_ends_when_it_is_revoked() {
+    explore(2, || {
         let (world, mut follower) = World::new(Time::Stands, config());
         let token = &tokens().alice;
-        assert!(manages(&world.request(token)));
-        let comes = world.spawn(|world| {
+        assert!(world.request(token).is_ok());
+        let copies = world.spawn(|world| drop(world.request(token)));
+        let uses = world.spawn(|world| {
             let is_handled = world.is_handled();
             let answer = world.request(token);
-            assert!(!is_handled || !manages(&answer), "by policies that were over");
+            assert!(!is_handled || answer.is_err(), "answered by what had ended");
         });
         let follows = world.spawn(move |world| {
-            withdraw(world);
+            revoke(world, token);
             world.follow(&mut follower);
             world.handled();
         });
-        join([comes, follows]);
-        assert!(!manages(&world.request(token)), "by policies that were over");
+        join([copies, uses, follows]);
+        assert!(world.remembered(token).is_none(), "remembered though it has ended");
     });
 }
 

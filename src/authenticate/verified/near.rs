@@ -1,6 +1,6 @@
 use std::{
     sync::{
-        Mutex, MutexGuard, PoisonError, TryLockError,
+        PoisonError, TryLockError,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -9,7 +9,11 @@ use std::{
 use zeroize::Zeroizing;
 
 use super::entry::{Basis, Current, Entry, Standing};
-use crate::{authenticate::Authentication, clock::Monotonic};
+use crate::{
+    authenticate::Authentication,
+    clock::Monotonic,
+    sync::{IS_MODEL, Mutex, MutexGuard},
+};
 
 /// Copies of a few entries that are used all the time, apart for each thread.
 ///
@@ -148,14 +152,14 @@ thread_local! {
 static NUMBERS: AtomicUsize = AtomicUsize::new(0);
 
 /// How many copies a thread has.
-const PLACES: usize = 16;
+const PLACES: usize = if IS_MODEL { 2 } else { 16 };
 
 /// How far the bits of a hash are behind that say which of them.
 const PLACE_SHIFT: u32 = u64::BITS - PLACES.ilog2();
 
 /// For how many threads there are copies of their own.
-const MAX_STRIPES: usize = 64;
+const MAX_STRIPES: usize = if IS_MODEL { 1 } else { 64 };
 
 /// So often something else is used in a place before there is a copy of it: making one costs as much as
 /// a few requests, which must not happen all the time where each request has another token.
-const OFTEN: u32 = 32;
+const OFTEN: u32 = if IS_MODEL { 1 } else { 32 };

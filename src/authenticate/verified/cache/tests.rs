@@ -317,6 +317,22 @@ fn only_what_is_there_is_renewed_and_forgotten() {
 }
 
 #[test]
+fn what_is_judged_anew_is_still_one_that_was_used_again() {
+    let (mut world, verified) = (World::new(), Verified::new(320));
+    for number in 0..100 {
+        world.insert(&verified, number);
+        assert!(world.is_answer(&verified, number));
+    }
+    world.epoch += 1;
+    for number in 0..100 {
+        verified.insert(world.entry(number), Renewal::Yes, world.current());
+    }
+    (1_000..5_000).for_each(|number| world.insert(&verified, number));
+    let stayed = (0..100).filter(|number| world.is_answer(&verified, *number)).count();
+    assert!(stayed > 95, "{stayed} of 100");
+}
+
+#[test]
 fn new_privileges_are_only_for_the_look_up_that_they_were_made_of() {
     let (mut world, verified) = (World::new(), Verified::new(100));
     world.insert(&verified, 1);
