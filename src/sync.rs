@@ -4,7 +4,8 @@
 //! spreads tokens: those of the standard library, and a seeded hash. In the tests of a build with
 //! `--cfg tower_pat_model` they are loom's, which tries the interleavings of threads one by one, with
 //! every value that a load may return by its ordering; and the hash is the same in each of them. See
-//! `authenticate/model`.
+//! `authenticate/model`. When something was used, and how often, is counted by the standard library's
+//! in any case: no answer depends on it.
 
 #[cfg(not(all(test, tower_pat_model)))]
 pub(crate) use std::sync::{

@@ -106,3 +106,50 @@ fn renewed(outdated: &Authentication, policies: &Snapshot<PolicyIndex>) -> Authe
 
 /// Less than a millisecond's work.
 const SHARDS_AT_ONCE: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::Request;
+
+    use crate::{
+        Authenticator, Config, TokenService,
+        actor::{DirectoryStore, Urn},
+        policy::{PolicyStore, default_policies},
+        store::MemoryStore,
+        token::{AccessTokenDuration, TokenType},
+        token_service::MintRequest,
+    };
+
+    use super::*;
+
+    /// Else every change of policies would add to what is kept.
+    #[tokio::test]
+    async fn a_token_that_is_not_used_lets_go_of_old_policies() {
+        let config = Config::builder(
+            "q7t1Yb0Jr3nF5m9hQeWcZ2uKxLdVgPiSaTfRjNoMw8E=",
+            "mR4vT8yB2nK6pX0cQ9wE3zL7sD1fG5hJ",
+        );
+        let (config, store) = (config.build().unwrap(), MemoryStore::default());
+        let alice = Urn::corpuser("alice").unwrap();
+        store.create_user(&alice).await.unwrap();
+        let lifetime = AccessTokenDuration::OneHour.lifetime();
+        let minted = TokenService::new(&config, Arc::new(store.clone()))
+            .mint(MintRequest::new(TokenType::Personal, alice, lifetime))
+            .await
+            .unwrap();
+        let authenticator = Authenticator::builder(config, store.clone()).build().await.unwrap();
+        let bearer = format!("Bearer {}", minted.token.expose());
+        let request = Request::builder().header("authorization", bearer).body(()).unwrap();
+        let old = authenticator.authenticate(&request.into_parts().0).await.unwrap();
+        assert_eq!(old.holders(), 2);
+        store.seed_policies(&default_policies()).await.unwrap();
+        let gone = async {
+            while old.holders() > 1 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), gone).await.unwrap();
+    }
+}
