@@ -165,7 +165,8 @@ impl Config {
 
     /// Replaces the keys, in this configuration, in its clones and in all that was built of them, at
     /// once and without refusing a request: adding a key, and leaving one out. What the old ones were
-    /// made of is wiped.
+    /// made of is wiped; what a thread keeps of one to verify by, when the thread verifies the next
+    /// token or ends, and by the backend: AWS-LC wipes it, RustCrypto's frees it as it is.
     ///
     /// Which of the keys signs is said by `signing_key` only as long as no key was promoted: see
     /// [`KeyStates`](crate::token::KeyStates).
@@ -415,7 +416,8 @@ impl ConfigBuilder {
     /// It is about a token that this node had verified before and still remembers, and about nothing
     /// else: not about one whose end has come, that the node knows to have been revoked, that comes
     /// from a part with a time to live of its own which is over, or that has not been judged anew
-    /// after a gap in the changes, or a change of policies, groups or keys, or a jump of the clock.
+    /// after a gap in the changes, or a change of groups or keys, or a jump of the clock; nor after a
+    /// change of policies that the node knows of and could not read.
     /// And it is about an outage: while the store answers, it is asked, and its answer counts. The
     /// first requests of an outage wait until the store has failed them, for
     /// [`store_timeout`](Self::store_timeout) at most. From then on it is asked by one request now and
