@@ -132,6 +132,7 @@ impl Config {
     /// | `TOWER_PAT_REVOCATION_BOUND` | `1s`; see [`revocation_bound`](ConfigBuilder::revocation_bound) |
     /// | `TOWER_PAT_SERVE_STALE_FOR` | `0s`; see [`serve_stale_for`](ConfigBuilder::serve_stale_for) |
     /// | `TOWER_PAT_STORE_TIMEOUT` | `5s`; see [`store_timeout`](ConfigBuilder::store_timeout) |
+    /// | `TOWER_PAT_CACHE_CAPACITY` | `10000`; see [`cache_capacity`](ConfigBuilder::cache_capacity) |
     ///
     /// A time is a number with its unit, such as `500ms`, `2s` or `1m 30s`, or ISO 8601, such as
     /// `PT2S`.
@@ -316,6 +317,9 @@ impl ConfigBuilder {
         if let Some(Span(time)) = parse_var(&var, STORE_TIMEOUT)? {
             builder = builder.store_timeout(time);
         }
+        if let Some(tokens) = parse_var(&var, CACHE_CAPACITY)? {
+            builder = builder.cache_capacity(tokens);
+        }
         Ok(builder)
     }
 
@@ -443,7 +447,9 @@ impl ConfigBuilder {
     /// How many verified tokens are remembered at most, and as many sessions
     /// ([`Attempt::SessionToken`](crate::authenticate::Attempt::SessionToken)) beside them. Default
     /// 10,000; 0 remembers none. One takes about 1 KiB. Of the few that are used all the time there
-    /// are copies, up to 16 for each thread, so that threads do not wait for each other.
+    /// are copies, up to 16 for each thread, so that threads do not wait for each other. At most
+    /// 16,777,216: some memory is taken for each at the start, and there is no number for "without a
+    /// limit".
     pub fn cache_capacity(mut self, tokens: usize) -> Self {
         self.settings.cache_capacity = tokens;
         self
@@ -461,7 +467,7 @@ impl ConfigBuilder {
     /// # Errors
     ///
     /// [`ConfigError`] for keys that are short, publicly known or of low variety, a salt that is
-    /// empty or publicly known, and a bound or a time out of range.
+    /// empty or publicly known, and a bound, a time or a capacity out of range.
     pub fn build(self) -> Result<Config, ConfigError> {
         let Self { secrets, settings } = self;
         let keys = safe_ring(&secrets.signing_key, &secrets.verification_keys)?;
@@ -479,6 +485,9 @@ impl ConfigBuilder {
         }
         if !STORE_TIMEOUTS.contains(&settings.store_timeout) {
             return Err(ConfigError::StoreTimeout(settings.store_timeout));
+        }
+        if settings.cache_capacity > LARGEST_CACHE {
+            return Err(ConfigError::CacheCapacity(settings.cache_capacity));
         }
         Ok(Config { keys: keys.into(), salt: Salt::new(secrets.salt.as_str()), settings })
     }
@@ -553,6 +562,9 @@ pub enum ConfigError {
     /// The time limit for the store is out of range.
     #[error("a store timeout of {0:?} is not from 1 millisecond to 1 hour")]
     StoreTimeout(Duration),
+    /// More tokens would be remembered than there is memory for.
+    #[error("a cache capacity of {0} is more than 16777216 tokens")]
+    CacheCapacity(usize),
 }
 
 /// A time in the environment.
@@ -628,6 +640,7 @@ const MINTING: &str = "TOWER_PAT_TOKEN_MINTING";
 const REVOCATION_BOUND: &str = "TOWER_PAT_REVOCATION_BOUND";
 const SERVE_STALE_FOR: &str = "TOWER_PAT_SERVE_STALE_FOR";
 const STORE_TIMEOUT: &str = "TOWER_PAT_STORE_TIMEOUT";
+const CACHE_CAPACITY: &str = "TOWER_PAT_CACHE_CAPACITY";
 
 /// Published as defaults in DataHub's configuration until 2026; here only to be refused.
 const DATAHUB_FORMER_KEY: &str = "WnEdIeTG/VVCLQqGwC/BAkqyY0k+H8NEAtWGejrBI94=";
@@ -638,6 +651,7 @@ const BOUNDS: std::ops::RangeInclusive<Duration> =
 const STORE_TIMEOUTS: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_hours(1);
 const LONGEST_STALE: Duration = Duration::from_hours(24);
+const LARGEST_CACHE: usize = 16 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -709,6 +723,20 @@ mod tests {
     }
 
     #[test]
+    fn a_capacity_without_end_is_refused() {
+        let build = |tokens| Config::builder(KEY, PEPPER).cache_capacity(tokens).build();
+        for tokens in [LARGEST_CACHE + 1, usize::MAX] {
+            let error = build(tokens).unwrap_err();
+            assert!(matches!(error, ConfigError::CacheCapacity(it) if it == tokens));
+            let limit = LARGEST_CACHE.to_string();
+            assert!(error.to_string().contains(&limit), "{error}");
+        }
+        for tokens in [0, LARGEST_CACHE] {
+            assert_eq!(build(tokens).unwrap().settings.cache_capacity, tokens);
+        }
+    }
+
+    #[test]
     fn the_environment_is_read_in_datahubs_names() {
         let vars = |extra: &'static [(&str, &str)]| {
             move |name: &str| {
@@ -730,6 +758,7 @@ mod tests {
             (REVOCATION_BOUND, "500ms"),
             (SERVE_STALE_FOR, "1m 30s"),
             (STORE_TIMEOUT, "PT2S"),
+            (CACHE_CAPACITY, "250000"),
         ]))
         .unwrap();
         let of = |letter: &str| TokenKey::new(&KEY.replace('q', letter)).unwrap().id();
@@ -740,10 +769,12 @@ mod tests {
         assert_eq!(config.settings.revocation_bound, Duration::from_millis(500));
         assert_eq!(config.settings.serve_stale_for, Duration::from_secs(90));
         assert_eq!(config.settings.store_timeout, Duration::from_secs(2));
+        assert_eq!(config.settings.cache_capacity, 250_000);
         let defaults = Config::from_vars(vars(&[])).unwrap().settings;
         assert_eq!(defaults.revocation_bound, Duration::from_secs(1));
         assert_eq!(defaults.serve_stale_for, Duration::ZERO);
         assert_eq!(defaults.store_timeout, Duration::from_secs(5));
+        assert_eq!(defaults.cache_capacity, 10_000);
         assert_eq!(config.settings.issuer.as_deref(), Some("mine"));
         assert!(!config.settings.enforce_existence);
         assert!(config.lifetimes().allows_no_expiry());
@@ -764,6 +795,16 @@ mod tests {
             assert!(error.contains(SERVE_STALE_FOR), "{error}");
         }
         assert!(error(&[(REVOCATION_BOUND, "1ms")]).contains("revocation bound"));
+        assert!(error(&[(CACHE_CAPACITY, "16777217")]).contains("cache capacity"));
+        for capacity in ["-1", "many", "1e6"] {
+            let vars = [(SIGNING_KEY, KEY), (SALT, PEPPER), (CACHE_CAPACITY, capacity)];
+            let var = |name: &str| {
+                let found = vars.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            let error = Config::from_vars(var).unwrap_err().to_string();
+            assert!(error.contains(CACHE_CAPACITY), "{error}");
+        }
         assert!(Config::from_vars(|_| None).unwrap_err().to_string().contains(SIGNING_KEY));
     }
 
