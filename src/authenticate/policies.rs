@@ -1,4 +1,8 @@
-use std::{panic::resume_unwind, sync::Arc, time::Duration};
+use std::{
+    panic::resume_unwind,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::runtime::Handle;
 
@@ -16,6 +20,16 @@ pub(super) struct CompiledPolicies {
     source: Arc<dyn PolicySource>,
     system_actor: Option<Urn>,
     index: Kept<PolicyIndex>,
+    /// What was compiled last. Only of a source without a feed, which is read again and again.
+    last: Option<Mutex<Arc<Last>>>,
+}
+
+/// Policies, and what was made of them.
+#[derive(Debug, Default)]
+struct Last {
+    records: Vec<PolicyRecord>,
+    /// `None` if there was nothing yet.
+    index: Option<PolicyIndex>,
 }
 
 impl CompiledPolicies {
@@ -24,7 +38,8 @@ impl CompiledPolicies {
         time_to_live: Option<Duration>,
         system_actor: Option<Urn>,
     ) -> Self {
-        Self { source, system_actor, index: Kept::new(time_to_live) }
+        let last = time_to_live.map(|_| Mutex::default());
+        Self { source, system_actor, index: Kept::new(time_to_live), last }
     }
 
     /// Whatever was read until now is not enough any more.
@@ -58,29 +73,67 @@ impl CompiledPolicies {
         let read = || async {
             let policies = self.source.policies().await?;
             let options = PolicyOptions::default().system_actor(self.system_actor.clone());
-            compile(policies, options).await
+            let Some(last) = &self.last else { return compile(policies, options).await };
+            let known = last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let (index, new) = compile_if_new(known, policies, options).await?;
+            if let Some(new) = new {
+                let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+                let replaced = std::mem::replace(&mut *last, new);
+                // What it replaces may be large, and is let go of without the lock.
+                drop(last);
+                drop(replaced);
+            }
+            Ok(index)
         };
         self.index.current(clock, start, feed_is_fresh, read).await
     }
 }
 
-/// Compiles policies, elsewhere if that takes so long that other requests would have to wait.
+/// Compiles policies.
 async fn compile(
     policies: Vec<PolicyRecord>,
     options: PolicyOptions,
 ) -> Result<PolicyIndex, StoreError> {
-    let is_quick = size(&policies) < MANY;
-    let compile = move || PolicyIndex::with_options(&policies, options);
+    let size = size(&policies);
+    apart(size, move || PolicyIndex::with_options(&policies, options)).await
+}
+
+/// The same, unless they are those that were compiled last: then what is remembered goes on to hold
+/// the same index, however often its source is read, and nobody has to compile it. With what is to
+/// be known from now on.
+async fn compile_if_new(
+    last: Arc<Last>,
+    policies: Vec<PolicyRecord>,
+    options: PolicyOptions,
+) -> Result<(PolicyIndex, Option<Arc<Last>>), StoreError> {
+    // Also to compare them takes its time.
+    apart(size(&policies), move || match &last.index {
+        Some(index) if last.records == policies => (index.clone(), None),
+        _ => {
+            let index = PolicyIndex::with_options(&policies, options);
+            let new = Last { records: policies, index: Some(index.clone()) };
+            (index, Some(Arc::new(new)))
+        }
+    })
+    .await
+}
+
+/// Does what concerns policies of this size, elsewhere if that takes so long that other requests
+/// would have to wait.
+async fn apart<T: Send + 'static>(
+    size: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, StoreError> {
     match Handle::try_current() {
-        Ok(runtime) if !is_quick => match runtime.spawn_blocking(compile).await {
-            Ok(index) => Ok(index),
+        Ok(runtime) if size >= MANY => match runtime.spawn_blocking(work).await {
+            Ok(done) => Ok(done),
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => resume_unwind(panic),
                 // The runtime ends.
                 Err(error) => Err(StoreError::unavailable(error)),
             },
         },
-        _ => Ok(compile()),
+        _ => Ok(work()),
     }
 }
 
@@ -110,7 +163,9 @@ mod tests {
     use super::*;
     use crate::{
         actor::Actor,
-        policy::{Privilege, default_policies},
+        clock::{ManualClock, Timestamp},
+        policy::{PolicyStore, Privilege, default_policies},
+        store::MemoryStore,
     };
 
     fn many_policies() -> Vec<PolicyRecord> {
@@ -146,6 +201,31 @@ mod tests {
     async fn nobody_waits_while_many_policies_are_compiled() {
         assert!(turns_while_compiling(many_policies()).await > 20);
         assert_eq!(turns_while_compiling(default_policies()).await, 0);
+    }
+
+    #[tokio::test]
+    async fn the_same_policies_of_a_source_without_feed_are_compiled_once() {
+        let (store, ttl) = (MemoryStore::default(), Duration::from_secs(1));
+        store.seed_policies(&default_policies()).await.unwrap();
+        let clock = ManualClock::new(Timestamp::from_seconds(1_750_000_000));
+        let policies = CompiledPolicies::new(Arc::new(store.clone()), Some(ttl), None);
+        let read = async || {
+            clock.advance(ttl);
+            policies.current(&clock, clock.monotonic(), |_| true).await.unwrap()
+        };
+        let first = read().await;
+        let second = read().await;
+        // It was read anew, and yet it is the same.
+        assert!(!Arc::ptr_eq(&first, &second) && second.good_until > first.good_until);
+        assert!(second.value.is_same(&first.value) && is_compiled(&second.value));
+        let gone = &default_policies()[0].urn;
+        assert!(store.delete_policy(gone).await.unwrap());
+        let third = read().await;
+        assert!(!third.value.is_same(&second.value));
+        assert!(read().await.value.is_same(&third.value));
+        // It is not the one from before, which nobody has any more.
+        store.seed_policies(&default_policies()).await.unwrap();
+        assert!(is_compiled(&read().await.value));
     }
 
     #[test]

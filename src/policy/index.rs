@@ -76,6 +76,12 @@ impl PolicyIndex {
         Privileges::narrow(Arc::clone(&self.0), actor)
     }
 
+    /// Whether the one is a clone of the other.
+    #[cfg(test)]
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// The same, shared with everybody who holds the privileges of an equal actor: what an actor's
     /// tokens have in common is found and kept once.
     pub(crate) fn shared_privileges<A>(&self, actor: A) -> Privileges
