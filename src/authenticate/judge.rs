@@ -287,7 +287,10 @@ impl Inner {
         };
         let authentication = judged.authentication.clone();
         if let Some(text) = text {
-            self.remember(place, text.clone(), judged, use_is_due, *start, Renewal::No);
+            // The text was checked before, maybe long before this began: what was decided by it alone
+            // is of that epoch.
+            let start = Start { epoch: unknown.start.epoch, ..*start };
+            self.remember(place, text.clone(), judged, use_is_due, start, Renewal::No);
         }
         Ok(authentication)
     }

@@ -11,6 +11,7 @@ use std::{
 use futures_util::future::join_all;
 use tower_pat::{
     Authentication, Authenticator, TokenService,
+    actor::DirectoryStore,
     authenticate::{AuthenticateError, Freshness},
     backend::{BoxFuture, StoreError},
     store::{MemoryStore, Store},
@@ -207,4 +208,33 @@ async fn the_cause_of_an_outage_is_told_to_all() {
         source = error.source();
     }
     assert_eq!(texts, ["store unavailable", "the store could not answer", "out of order"]);
+}
+
+/// Whoever has an answer by a look-up that began later had its text checked before.
+#[tokio::test]
+async fn what_was_checked_by_keys_of_before_is_not_remembered_by_those_of_now() {
+    const NEW: &str = "Zk3vB9xWq1LmT6yNcR8pD2sHfJ4gUaE7oK5iXtVbC0w=";
+    let world = World::with(config().revocation_bound(Duration::from_millis(80))).await;
+    let minted = world.mint().await;
+    world.store.inner.set_suspended(&user("alice"), true).await.unwrap();
+    world.store.feed_was_read().await;
+    world.store.faults.hold_profiles.store(true, Ordering::SeqCst);
+    let first = ask(&world, minted.token.expose());
+    settle().await;
+    world.clock.advance(Duration::from_nanos(1));
+    let second = ask(&world, minted.token.expose());
+    settle().await;
+    assert_eq!(world.store.finds(), 1);
+    world.store.inner.set_suspended(&user("alice"), false).await.unwrap();
+    world.store.feed_was_read().await;
+    world.config.reload_keys(NEW, Vec::<String>::new()).unwrap();
+    // The first learns that alice may not act. So the second begins anew, with keys that it was not
+    // checked by, and is good by those that there were when it came.
+    world.store.faults.profiles.add_permits(1);
+    assert!(first.await.unwrap().is_err());
+    settle().await;
+    assert_eq!(world.store.finds(), 2);
+    world.store.faults.profiles.add_permits(1);
+    assert!(second.await.unwrap().is_ok());
+    assert_eq!(world.answer(minted.token.expose()).await.status, 401);
 }
