@@ -81,8 +81,11 @@ impl Hash for Key {
 
 #[derive(Clone, Copy)]
 struct Flight {
+    /// Of the one that began last. 0 if that has ended.
     number: u64,
     start: Start,
+    /// How many there are, with those that began before and have not ended.
+    under_way: usize,
 }
 
 /// What all who wait get.
@@ -160,7 +163,10 @@ impl Flights {
         now: impl Fn() -> Start,
     ) -> Boarded {
         let mut running = self.running();
-        if let Some(Flight { start: flight, number }) = running.flights.get(&key).copied() {
+        let mut under_way = 1;
+        if let Some(flight) = running.flights.get(&key).copied() {
+            under_way += flight.under_way;
+            let Flight { start: flight, number, .. } = flight;
             let began = flight.monotonic;
             let is_good = match joins {
                 Joins::Recent => {
@@ -170,7 +176,7 @@ impl Flights {
                 }
                 Joins::Later => began >= start.monotonic,
             };
-            if is_good {
+            if is_good && number != 0 {
                 return Boarded::Joined { outcome: running.outcome(number), began };
             }
         }
@@ -180,9 +186,14 @@ impl Flights {
         };
         running.begun += 1;
         let number = running.begun;
-        running.flights.insert(key, Flight { number, start });
+        running.flights.insert(key, Flight { number, start, under_way });
         drop(running);
         Boarded::Leads(Lead { flights: Some(self.clone()), key, number, start })
+    }
+
+    /// How many look-ups of this token have not ended.
+    pub(super) fn under_way(&self, key: Key) -> usize {
+        self.running().flights.get(&key).map_or(0, |flight| flight.under_way)
     }
 
     /// Polls a look-up where the request is polled. The task that it may become polls it again at
@@ -262,9 +273,15 @@ impl Lead {
     fn leave(&mut self) -> Option<watch::Sender<Option<Outcome>>> {
         let flights = self.flights.take()?;
         let mut running = flights.running();
-        // A later one may have taken its place.
-        if running.flights.get(&self.key).is_some_and(|flight| flight.number == self.number) {
-            running.flights.remove(&self.key);
+        if let Some(flight) = running.flights.get_mut(&self.key) {
+            flight.under_way = flight.under_way.saturating_sub(1);
+            // A later one may have taken its place.
+            if flight.number == self.number {
+                flight.number = 0;
+            }
+            if flight.under_way == 0 {
+                running.flights.remove(&self.key);
+            }
         }
         let awaited = match running.awaited.is_empty() {
             true => None,
@@ -429,6 +446,36 @@ mod tests {
             assert!(request.await.unwrap().is_ok());
         }
         assert_eq!((world.begun(), world.under_way()), (2, 0));
+    }
+
+    #[tokio::test]
+    async fn all_look_ups_of_a_token_that_have_not_ended_are_counted() {
+        let world = World::new();
+        let lead = |number| {
+            let start = Start { epoch: number, ..at(0) };
+            match world.flights.board(key(1), start, Joins::Recent, || at(0)) {
+                Boarded::Leads(lead) => lead,
+                Boarded::Joined { .. } => panic!("there is none to join"),
+            }
+        };
+        let of = |byte| world.flights.under_way(key(byte));
+        let joins = |number| {
+            let start = Start { epoch: number, ..at(0) };
+            let boarded = world.flights.board(key(1), start, Joins::Recent, || at(0));
+            matches!(boarded, Boarded::Joined { .. })
+        };
+        let (first, second, third) = (lead(1), lead(2), lead(3));
+        assert_eq!((of(1), of(2)), (3, 0));
+        drop(first);
+        assert!(of(1) == 2 && joins(3));
+        // The last has ended, and there is one from before: nobody joins either.
+        drop(third);
+        assert!(of(1) == 1 && !joins(3) && !joins(2));
+        let fourth = lead(4);
+        drop(second);
+        assert!(of(1) == 1 && joins(4));
+        drop(fourth);
+        assert_eq!((of(1), world.under_way()), (0, 0));
     }
 
     #[tokio::test]

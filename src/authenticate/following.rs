@@ -103,7 +103,7 @@ impl Inner {
                     self.remember(place, text, judged, start.monotonic, start, Renewal::Yes);
                 }
                 Err(error) if error.is_outage() => return Err(error),
-                Err(_) => self.refused(text, place, token.id),
+                Err(_) => self.refused(text, place, token.id, 0),
             }
         }
         Ok(())

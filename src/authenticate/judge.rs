@@ -272,7 +272,7 @@ impl Inner {
             Ok(judged) => judged,
             Err(error) => {
                 if let Some(text) = text.as_ref().filter(|_| !error.is_unavailable()) {
-                    self.refused(text, place, token.id);
+                    self.refused(text, place, token.id, 1);
                 }
                 return Err(error);
             }
@@ -295,13 +295,22 @@ impl Inner {
         Ok(authentication)
     }
 
-    /// Notes that a token turned out not to be good, which the feed may not be able to say now.
-    pub(super) fn refused(&self, text: &[u8], place: TokenPlace, id: TokenId) {
-        if self.outage.serve_stale_for().is_some() && !self.is_fresh(self.clock.monotonic()) {
-            // So that whoever read before does not have it remembered.
-            self.changes.push(&[Change::Token(id)]);
+    /// Notes that a token turned out not to be good, which the feed may never be able to say. `own` is
+    /// how many look-ups of it are the caller's.
+    pub(super) fn refused(&self, text: &[u8], place: TokenPlace, id: TokenId, own: usize) {
+        if self.outage.serve_stale_for().is_some() {
+            let places = [TokenPlace::Header, TokenPlace::Session];
+            let of = |place| self.flights.under_way(Key { place, id });
+            if places.map(of).iter().sum::<usize>() > own {
+                // So that whoever read before does not have it remembered. If there is nobody, others
+                // are spared: no look-up is shared across a change.
+                self.changes.push(&[Change::Token(id)]);
+            }
+            // What was revoked is good nowhere.
+            places.iter().for_each(|place| self.verified(*place).forget(text));
+        } else {
+            self.verified(place).forget(text);
         }
-        self.verified(place).forget(text);
     }
 
     /// Judges a token whose text is good by what these say, and by these policies or the current

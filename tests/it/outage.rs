@@ -9,7 +9,7 @@ use http::{Request, header};
 use tower_pat::{
     AuthenticateLayer, Authenticator,
     actor::DirectoryStore,
-    authenticate::BuildError,
+    authenticate::{AuthenticateError, BuildError},
     clock::{Clock, ManualClock, Timestamp},
     config::ConfigBuilder,
 };
@@ -209,6 +209,35 @@ async fn what_was_refused_during_a_look_up_is_not_served_stale() {
     faults.profiles.add_permits(1);
     assert!(pending.await.unwrap().is_ok());
     world.store.set_down(true);
+    assert_eq!(world.answer(minted.token.expose()).await.status, 503);
+}
+
+/// Though the look-up that read it as good ends last, and the feed is fresh until it dies.
+#[tokio::test]
+async fn what_this_node_has_seen_revoked_is_not_served_stale_by_an_earlier_look_up() {
+    let config = config().serve_stale_for(Duration::from_hours(1));
+    let world = World::with(config.revocation_bound(Duration::from_millis(80))).await;
+    let minted = world.mint().await;
+    world.store.faults.hold_profiles.store(true, Ordering::SeqCst);
+    let ask = || {
+        let (parts, _) = with_token(minted.token.expose()).into_parts();
+        let authenticator = world.authenticator.clone();
+        tokio::spawn(async move { authenticator.authenticate(&parts).await })
+    };
+    let early = ask();
+    while world.store.finds() == 0 {
+        tokio::task::yield_now().await;
+    }
+    // So that nobody joins the look-up that is under way.
+    world.store.inner.create_user(&user("carol")).await.unwrap();
+    world.store.feed_was_read().await;
+    world.store.faults.feed_is_down.store(true, Ordering::SeqCst);
+    world.tokens.revoke(&minted.record.id, &user("alice")).await.unwrap();
+    assert!(matches!(ask().await.unwrap(), Err(AuthenticateError::InvalidToken(_))));
+    world.store.faults.profiles.add_permits(1);
+    assert!(early.await.unwrap().is_ok());
+    world.store.set_down(true);
+    world.clock.advance(Duration::from_millis(81));
     assert_eq!(world.answer(minted.token.expose()).await.status, 503);
 }
 
