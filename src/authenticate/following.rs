@@ -80,13 +80,13 @@ impl Inner {
         suspects: &[Suspect],
     ) -> Result<(), AuthenticateError> {
         let start = self.begin();
-        let (mut texts, mut signed) = (Vec::new(), Vec::new());
-        for Suspect { text } in suspects {
+        let (mut known_by, mut signed) = (Vec::new(), Vec::new());
+        for suspect @ Suspect { text, .. } in suspects {
             // From the start, so that a key that is gone and whatever else was decided by the text
             // alone counts too. Nobody waits for it.
             match self.verification.check_as(text, place, start.now) {
                 Ok(token) => {
-                    texts.push(text);
+                    known_by.push(suspect);
                     signed.push(token);
                 }
                 Err(_) => self.verified(place).forget(text),
@@ -95,12 +95,11 @@ impl Inner {
         let known = Known::read(&*self.tokens, &*self.directory, &signed).await?;
         let is_fresh = |now| self.is_fresh(now);
         let policies = self.policies.current(&*self.clock, start.monotonic, is_fresh).await?;
-        for (text, token) in texts.into_iter().zip(&signed) {
+        for (Suspect { text, use_is_due }, token) in known_by.into_iter().zip(&signed) {
             match self.judge(&known, &known, token, place, &start, Some(&policies)).await {
-                // That its use may be noted already is known where uses are.
                 Ok(judged) => {
                     let text = text.clone();
-                    self.remember(place, text, judged, start.monotonic, start, Renewal::Yes);
+                    self.remember(place, text, judged, *use_is_due, start, Renewal::Yes);
                 }
                 Err(error) if error.is_outage() => return Err(error),
                 Err(_) => self.refused(text, place, token.id, 0),

@@ -217,12 +217,8 @@ impl Inner {
         // Somebody may have looked it up since it was found not to be remembered.
         if let Some(text) = &unknown.text
             && self.is_fresh(start.monotonic)
-            // Not noted: it will be when it is used the next time.
-            && let Some(Found::Good(found)) = self.verified(unknown.place).get(
-                text,
-                self.current(start.monotonic),
-                |_| start.monotonic,
-            )
+            && let Some(found) =
+                self.verified(unknown.place).peek(text, self.current(start.monotonic))
         {
             return Ok(found);
         }

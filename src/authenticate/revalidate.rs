@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use crate::{
     actor::{ActorProfile, Directory, Urn},
     backend::{BoxFuture, StoreError},
+    clock::Monotonic,
     token::{KeyRecord, RevocationRule, TokenId, TokenRecord},
     token_service::{MAX_ANCESTORS, RuleSubject, SignedToken, TokenLookup},
 };
@@ -17,6 +18,8 @@ pub(super) const BATCH: usize = 200;
 /// A token that is remembered and is no answer until it was judged anew.
 pub(super) struct Suspect {
     pub(super) text: Zeroizing<Box<[u8]>>,
+    /// To be judged anew is no use of it.
+    pub(super) use_is_due: Monotonic,
 }
 
 /// What stores say of a batch of tokens, read in a few statements. Whoever looks one of these tokens

@@ -92,6 +92,32 @@ fn no_more_is_remembered_than_there_is_room_for() {
 }
 
 #[test]
+fn to_be_looked_at_and_to_be_judged_anew_is_no_use() {
+    let (mut world, verified) = (World::new(), Verified::new(100));
+    world.insert(&verified, 1);
+    let due = world.now + MINUTE;
+    let is_untouched = || {
+        let hash = verified.hash(&text(1));
+        let shard = verified.shard(hash).unwrap().read();
+        let entry = shard.get(hash, &text(1)).unwrap();
+        entry.use_is_due.load(Ordering::Relaxed) == due && !entry.is_proven.load(Ordering::Relaxed)
+    };
+    world.now = due + 1;
+    assert!(verified.peek(&text(1), world.current()).is_some() && is_untouched());
+    assert!(verified.peek(&text(2), world.current()).is_none());
+    for policies in [true, false] {
+        match policies {
+            true => world.policies += 1,
+            false => world.epoch += 1,
+        }
+        assert!(verified.peek(&text(1), world.current()).is_none() && is_untouched());
+    }
+    let (mut hand, mut found) = (Hand::default(), Vec::new());
+    while !verified.suspects(&mut hand, world.current(), usize::MAX, &mut found) {}
+    assert_eq!(found[0].use_is_due, Monotonic::from_nanos(due));
+}
+
+#[test]
 fn nearly_as_many_as_there_is_room_for_lose_nothing() {
     let (world, verified) = (World::new(), Verified::new(100_000));
     (0..80_000).for_each(|number| world.insert(&verified, number));
