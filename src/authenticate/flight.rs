@@ -198,7 +198,10 @@ impl Flights {
 
     /// Polls a look-up where the request is polled. The task that it may become polls it again at
     /// once, so nothing that wakes the request meanwhile is missed.
-    async fn poll_once<T>(&self, look_up: &mut Caught<'_, T>) -> Poll<Result<T, Panicked>> {
+    pub(super) async fn poll_once<T>(
+        &self,
+        look_up: &mut Caught<'_, T>,
+    ) -> Poll<Result<T, Panicked>> {
         std::future::poll_fn(|context| {
             // For the time limit, which needs one.
             let _entered = Handle::try_current().is_err().then(|| self.runtime.enter());
@@ -222,7 +225,8 @@ impl Flights {
         ended.map_err(|elapsed| StoreError::unavailable(elapsed).into())
     }
 
-    fn runtime(&self) -> Handle {
+    /// Where what a request waits for can go on without it.
+    pub(super) fn runtime(&self) -> Handle {
         Handle::try_current().unwrap_or_else(|_| self.runtime.clone())
     }
 

@@ -1,14 +1,21 @@
 //! What becomes of remembered tokens when policies change: their privileges are taken from the new
 //! ones, and nobody is asked about the tokens.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
+use futures_util::FutureExt;
 use tower_pat::{
-    policy::{PolicyStore, Privilege, default_policies},
+    Authenticator,
+    authenticate::Freshness,
+    backend::{BoxFuture, StoreError},
+    policy::{PolicyRecord, PolicySource, PolicyStore, Privilege, default_policies},
     token_service::MintedToken,
 };
 
-use crate::support::{Fault, Part, World, config};
+use crate::support::{Fault, FaultyStore, Part, World, config, with_token};
 
 const PRIVILEGE: Privilege = Privilege::GENERATE_PERSONAL_ACCESS_TOKENS;
 
@@ -158,4 +165,53 @@ async fn what_is_served_stale_has_the_policies_that_are_known() {
             }
         }
     }
+}
+
+/// Policies from a source that needs a runtime, as the drivers of databases do, and in which one waits
+/// for its answer.
+#[derive(Debug)]
+struct NeedsRuntime(FaultyStore);
+
+impl PolicySource for NeedsRuntime {
+    fn policies(&self) -> BoxFuture<'_, Result<Vec<PolicyRecord>, StoreError>> {
+        Box::pin(async move {
+            let store = self.0.clone();
+            let read = tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                store.policies().await
+            });
+            read.await.unwrap()
+        })
+    }
+}
+
+#[test]
+fn new_policies_are_read_for_a_request_that_no_runtime_polls() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let world = runtime.block_on(World::new());
+    let source = Arc::new(NeedsRuntime(world.store.clone()));
+    let feed = Freshness::Feed(Arc::new(world.store.clone()));
+    let builder = Authenticator::builder(world.config.clone(), world.store.clone())
+        .policies(source, feed)
+        .clock(world.clock.clone());
+    let authenticator = runtime.block_on(builder.build()).unwrap();
+    let minted = runtime.block_on(world.mint());
+    let (parts, _) = with_token(minted.token.expose()).into_parts();
+    let before = runtime.block_on(authenticator.authenticate(&parts)).unwrap();
+    assert!(before.require(PRIVILEGE).is_err());
+    // Nobody has read them when the request comes.
+    world.store.set_fault(Part::Policies, Fault::Fails);
+    runtime.block_on(async {
+        grant(&world).await;
+        // By this authenticator, and not only by the world's own.
+        world.store.feed_was_read().await;
+        world.store.feed_was_read().await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    });
+    world.store.set_fault(Part::Policies, None);
+    let mut asked = Box::pin(authenticator.authenticate(&parts));
+    assert!((&mut asked).now_or_never().is_none());
+    runtime.block_on(async { tokio::time::sleep(Duration::from_millis(20)).await });
+    let after = asked.now_or_never().unwrap().unwrap();
+    assert!(after.require(PRIVILEGE).is_ok());
 }
