@@ -6,7 +6,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -29,15 +29,28 @@ use crate::{
 /// does, as long as there is room.
 pub(super) struct Uses {
     store: Arc<dyn TokenUses>,
-    noted: Mutex<Noted>,
+    /// By token, so that a request waits only for who has a token of the same part, and never while
+    /// much memory is moved.
+    parts: Box<[Mutex<Noted>]>,
+    /// How many wait, in all parts.
+    waiting: AtomicUsize,
+    /// Until when nothing is said of uses that are lost, in nanoseconds of monotonic time.
+    said_until: AtomicU64,
     /// There is something to write, or nothing will come any more.
     woken: Notify,
     /// It should not wait until more has come together.
     urgent: Notify,
     is_closing: AtomicBool,
-    /// Whether the store failed when it was last written to. Held while writing, so that a batch is
-    /// written once.
-    outage: tokio::sync::Mutex<bool>,
+    /// Held while writing, so that a batch is written once.
+    writing: tokio::sync::Mutex<Writing>,
+}
+
+#[derive(Default)]
+struct Writing {
+    /// Whether the store failed when it was last written to.
+    is_failing: bool,
+    /// The part from which on the next batch is taken, so that each has its turn.
+    next: usize,
 }
 
 #[derive(Default)]
@@ -49,8 +62,6 @@ struct Noted {
     /// When that is next.
     rotates_at: Option<Monotonic>,
     waiting: HashMap<TokenId, LastUse, RandomState>,
-    /// Whether it was said, since they changed last, that uses are lost.
-    lost: bool,
 }
 
 /// Where a request comes from, apart from the request: cheap to make, nothing is copied.
@@ -85,11 +96,13 @@ impl Uses {
     pub(super) fn new(store: Arc<dyn TokenUses>) -> Self {
         Self {
             store,
-            noted: Mutex::default(),
+            parts: (0..PARTS).map(|_| Mutex::default()).collect(),
+            waiting: AtomicUsize::new(0),
+            said_until: AtomicU64::new(0),
             woken: Notify::new(),
             urgent: Notify::new(),
             is_closing: AtomicBool::new(false),
-            outage: tokio::sync::Mutex::default(),
+            writing: tokio::sync::Mutex::default(),
         }
     }
 
@@ -102,36 +115,54 @@ impl Uses {
         at: Timestamp,
         now: Monotonic,
     ) -> Monotonic {
-        let mut noted = self.noted();
-        let again = match noted.may_note(&id, now) {
-            Ok(()) => now.saturating_add(MINUTE),
+        let Some(mut noted) = self.part(&id) else { return now.saturating_add(MINUTE) };
+        let (again, rotates_at) = match noted.may_note(&id, now) {
+            Ok(rotates_at) => (now.saturating_add(MINUTE), rotates_at),
             Err(again) => return again,
         };
-        let has_room = noted.younger.len() < MAX_NOTED
-            && (noted.waiting.len() < MAX_WAITING || noted.waiting.contains_key(&id));
-        if !has_room {
-            let is_said = mem::replace(&mut noted.lost, true);
+        let room_from = if noted.younger.len() >= MAX_NOTED / PARTS {
+            // There is none before, however often it is asked for.
+            Some(rotates_at)
+        } else if self.waiting.load(Ordering::Relaxed) >= MAX_WAITING
+            && !noted.waiting.contains_key(&id)
+        {
+            // What waits is written soon.
+            Some(now.saturating_add(GATHER))
+        } else {
+            None
+        };
+        if let Some(room_from) = room_from {
             drop(noted);
-            if !is_said {
-                tracing::warn!("more tokens are used than can be noted: some uses are lost");
-            }
-            // What waits is written soon, and then there is room.
-            return now.saturating_add(GATHER);
+            self.say_that_some_are_lost(now);
+            return room_from;
         }
         noted.younger.insert(id, again);
-        noted.waiting.insert(id, origin.used_at(at));
-        match noted.waiting.len() {
-            1 => self.woken.notify_one(),
-            ENOUGH => self.urgent.notify_one(),
-            _ => {}
+        if noted.waiting.insert(id, origin.used_at(at)).is_none() {
+            // While the part is locked, so that none is taken off before it is counted.
+            match self.waiting.fetch_add(1, Ordering::AcqRel).saturating_add(1) {
+                1 => self.woken.notify_one(),
+                ENOUGH => self.urgent.notify_one(),
+                _ => {}
+            }
         }
         again
+    }
+
+    /// Once a minute.
+    fn say_that_some_are_lost(&self, now: Monotonic) {
+        let until = self.said_until.load(Ordering::Relaxed);
+        let next = now.saturating_add(MINUTE).as_nanos();
+        let is_due = until <= now.as_nanos();
+        let order = Ordering::Relaxed;
+        if is_due && self.said_until.compare_exchange(until, next, order, order).is_ok() {
+            tracing::warn!("more tokens are used than can be noted: some uses are lost");
+        }
     }
 
     /// Writes what is noted, until nothing will come any more.
     pub(super) async fn run(self: Arc<Self>) {
         loop {
-            if !self.is_closing() && self.noted().waiting.is_empty() {
+            if !self.is_closing() && self.waiting.load(Ordering::Acquire) == 0 {
                 self.woken.notified().await;
             }
             if !self.is_closing() {
@@ -156,32 +187,29 @@ impl Uses {
 
     /// Writes what is waiting now.
     pub(super) async fn flush(&self) -> Result<(), StoreError> {
-        let mut is_failing = self.outage.lock().await;
-        let batches = self.noted().waiting.len().div_ceil(BATCH);
+        let mut writing = self.writing.lock().await;
+        let batches = self.waiting.load(Ordering::Acquire).div_ceil(BATCH);
         for _ in 0..batches {
-            let batch: Vec<(TokenId, LastUse)> = {
-                let noted = self.noted();
-                noted.waiting.iter().take(BATCH).map(|(id, used)| (*id, used.clone())).collect()
-            };
+            let batch = self.batch(&mut writing.next);
             let written = match timeout(WRITE_LIMIT, self.store.record_uses(&batch)).await {
                 Ok(written) => written,
                 Err(elapsed) => Err(StoreError::unavailable(elapsed)),
             };
             match written {
                 Ok(()) => {
-                    self.noted().remove(&batch);
-                    if mem::take(&mut *is_failing) {
+                    self.remove(&batch);
+                    if mem::take(&mut writing.is_failing) {
                         tracing::info!("the uses of tokens are noted again");
                     }
                 }
                 Err(error) => {
                     // Once, and not at every attempt.
-                    if !mem::replace(&mut *is_failing, true) {
+                    if !mem::replace(&mut writing.is_failing, true) {
                         tracing::warn!(cause = %chain(&error), "the uses of tokens are not noted");
                     }
                     if !matches!(error, StoreError::Unavailable(_)) {
                         // Trying again would not help, and would keep others from being written.
-                        self.noted().remove(&batch);
+                        self.remove(&batch);
                     }
                     return Err(error);
                 }
@@ -194,32 +222,62 @@ impl Uses {
         self.is_closing.load(Ordering::Acquire)
     }
 
-    fn noted(&self) -> MutexGuard<'_, Noted> {
-        // Nothing that runs under the lock panics half-way through a change.
-        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Noted {
-    /// Whether the token may be noted, or from when on.
-    fn may_note(&mut self, id: &TokenId, now: Monotonic) -> Result<(), Monotonic> {
-        if self.rotates_at.is_none_or(|at| at <= now) {
-            self.older = mem::take(&mut self.younger);
-            self.rotates_at = Some(now.saturating_add(MINUTE));
-            self.lost = false;
+    /// What is written next: once around all parts, from this one on, as far as there is room.
+    fn batch(&self, next: &mut usize) -> Vec<(TokenId, LastUse)> {
+        let mut batch = Vec::new();
+        for _ in 0..PARTS {
+            let Some(part) = self.parts.get(*next) else { break };
+            let room = BATCH.saturating_sub(batch.len());
+            let waiting = &lock(part).waiting;
+            batch.extend(waiting.iter().take(room).map(|(id, used)| (*id, used.clone())));
+            if waiting.len() > room {
+                break;
+            }
+            *next = (*next + 1) % PARTS;
         }
-        match self.younger.get(id).or_else(|| self.older.get(id)) {
-            Some(again) if now < *again => Err(*again),
-            _ => Ok(()),
-        }
+        batch
     }
 
     /// Forgets what was written, but not what was noted meanwhile.
-    fn remove(&mut self, batch: &[(TokenId, LastUse)]) {
+    fn remove(&self, batch: &[(TokenId, LastUse)]) {
         for (id, written) in batch {
-            if self.waiting.get(id) == Some(written) {
-                self.waiting.remove(id);
+            let Some(mut noted) = self.part(id) else { continue };
+            if noted.waiting.get(id) == Some(written) && noted.waiting.remove(id).is_some() {
+                self.waiting.fetch_sub(1, Ordering::AcqRel);
             }
+            // What a flood took is given back.
+            if noted.waiting.is_empty() {
+                noted.waiting.shrink_to(BATCH / PARTS);
+            }
+        }
+    }
+
+    /// The part of a token. Ids are hashes of what only this service signs.
+    fn part(&self, id: &TokenId) -> Option<MutexGuard<'_, Noted>> {
+        let [first, ..] = id.as_bytes();
+        self.parts.get(usize::from(*first) % PARTS).map(lock)
+    }
+}
+
+fn lock(part: &Mutex<Noted>) -> MutexGuard<'_, Noted> {
+    // Nothing that runs under the lock panics half-way through a change.
+    part.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Noted {
+    /// Whether the token may be noted, with when the generations change next; or from when on.
+    fn may_note(&mut self, id: &TokenId, now: Monotonic) -> Result<Monotonic, Monotonic> {
+        let rotates_at = match self.rotates_at {
+            Some(at) if now < at => at,
+            _ => {
+                self.older = mem::take(&mut self.younger);
+                now.saturating_add(MINUTE)
+            }
+        };
+        self.rotates_at = Some(rotates_at);
+        match self.younger.get(id).or_else(|| self.older.get(id)) {
+            Some(again) if now < *again => Err(*again),
+            _ => Ok(rotates_at),
         }
     }
 }
@@ -260,6 +318,9 @@ const MAX_WAITING: usize = 8 * 1024;
 /// Of how many tokens a generation knows when they were noted: with both, 8 MB.
 const MAX_NOTED: usize = 64 * 1024;
 
+/// In how many parts they are, so that none grows beyond some ten kilobytes.
+const PARTS: usize = 128;
+
 /// How many characters of a `User-Agent` are kept.
 const MAX_AGENT: usize = 200;
 
@@ -279,6 +340,15 @@ mod tests {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&number.to_le_bytes());
         TokenId::from_bytes(bytes)
+    }
+
+    fn count(uses: &Uses, of: impl Fn(&Noted) -> usize) -> usize {
+        uses.parts.iter().map(|part| of(&lock(part))).sum()
+    }
+
+    fn forget_waiting(uses: &Uses) {
+        uses.parts.iter().for_each(|part| lock(part).waiting.clear());
+        uses.waiting.store(0, Ordering::Relaxed);
     }
 
     fn second(number: u64) -> Monotonic {
@@ -327,18 +397,27 @@ mod tests {
     fn no_more_is_kept_than_there_is_room_for() {
         let uses = uses();
         for number in 0..MAX_NOTED * 3 {
-            uses.note(id(number), &NOBODY, AT, second(0));
+            // As a part changes its generations on its own, all have begun at the same time.
+            let at = second(if number < MAX_NOTED { 0 } else { 20 });
+            let again = uses.note(id(number), &NOBODY, AT, at);
+            // Whatever is not noted is asked about again when there is room, and not before.
+            assert_eq!(again, second(60), "{number}");
             if number % MAX_WAITING == 0 {
-                uses.noted().waiting.clear();
+                forget_waiting(&uses);
             }
         }
-        assert_eq!(uses.noted().younger.len(), MAX_NOTED);
-        // A minute later there is room again, and another minute later the memory of the first.
-        for (at, known) in [(60, 1), (120, 1)] {
-            uses.note(id(0), &NOBODY, AT, second(at));
-            assert_eq!(uses.noted().younger.len(), known);
+        assert_eq!(count(&uses, |it| it.younger.len()), MAX_NOTED);
+        for part in &uses.parts {
+            assert_eq!(lock(part).younger.len(), MAX_NOTED / PARTS);
         }
-        assert_eq!(uses.noted().older.len(), 1);
+        forget_waiting(&uses);
+        // A minute later there is room again, and another minute later the memory of the first.
+        let others = MAX_NOTED - MAX_NOTED / PARTS;
+        for at in [60, 120] {
+            assert_eq!(uses.note(id(0), &NOBODY, AT, second(at)), second(at + 60));
+            assert_eq!(count(&uses, |it| it.younger.len()), others + 1);
+        }
+        assert_eq!(count(&uses, |it| it.older.len()), 1);
     }
 
     #[test]
@@ -347,20 +426,48 @@ mod tests {
         for number in 0..MAX_WAITING {
             assert_eq!(uses.note(id(number), &NOBODY, AT, second(0)), second(60));
         }
-        assert!(!uses.noted().lost);
+        assert_eq!(uses.said_until.load(Ordering::Relaxed), 0);
         for number in MAX_WAITING..MAX_WAITING + 10 {
             assert_eq!(uses.note(id(number), &NOBODY, AT, second(0)), second(1));
         }
-        assert!(uses.noted().lost);
-        assert_eq!(uses.noted().waiting.len(), MAX_WAITING);
+        assert_eq!(uses.said_until.load(Ordering::Relaxed), second(60).as_nanos());
+        assert_eq!(count(&uses, |it| it.waiting.len()), MAX_WAITING);
+        assert_eq!(uses.waiting.load(Ordering::Relaxed), MAX_WAITING);
         // A later use of what waits takes its place.
         let later = AT.saturating_add(MINUTE);
         assert_eq!(uses.note(id(0), &NOBODY, later, second(60)), second(120));
-        assert_eq!(uses.noted().waiting[&id(0)].at, later);
-        assert!(!uses.noted().lost);
+        assert_eq!(uses.part(&id(0)).unwrap().waiting[&id(0)].at, later);
         // There is room a second later.
-        uses.noted().waiting.clear();
+        forget_waiting(&uses);
         assert_eq!(uses.note(id(MAX_WAITING), &NOBODY, AT, second(61)), second(121));
-        assert_eq!(uses.noted().waiting.len(), 1);
+        assert_eq!(count(&uses, |it| it.waiting.len()), 1);
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_taken_from_all_parts_in_turn_and_counted() {
+        let uses = uses();
+        let waiting = BATCH * 3 + 1;
+        for number in 0..waiting {
+            uses.note(id(number), &NOBODY, AT, second(0));
+        }
+        let (mut next, mut written) = (0, Vec::new());
+        for size in [BATCH, BATCH, BATCH, 1] {
+            let batch = uses.batch(&mut next);
+            assert_eq!(batch.len(), size);
+            // Of one of them comes a later use meanwhile, which stays.
+            let (first, _) = batch[0];
+            if size == 1 {
+                uses.note(first, &NOBODY, AT.saturating_add(MINUTE), second(60));
+            }
+            uses.remove(&batch);
+            written.extend(batch.into_iter().map(|(id, _)| *id.as_bytes()));
+        }
+        written.sort_unstable();
+        written.dedup();
+        assert_eq!(written.len(), waiting);
+        assert_eq!(uses.waiting.load(Ordering::Relaxed), 1);
+        assert_eq!(uses.batch(&mut next).len(), 1);
+        uses.flush().await.unwrap();
+        assert_eq!(uses.waiting.load(Ordering::Relaxed), 0);
     }
 }
