@@ -1,8 +1,12 @@
 //! What becomes of what is remembered when a change arrives, or may have been missed.
 
-use std::sync::{Weak, atomic::Ordering};
+use std::{
+    sync::{Weak, atomic::Ordering},
+    time::Duration,
+};
 
 use tokio::{
+    sync::Notify,
     task::yield_now,
     time::{Instant, sleep, timeout},
 };
@@ -43,11 +47,12 @@ impl Inner {
         }
     }
 
-    /// The next tokens that are suspect. `None` if there are no more, and while the feed is stale:
-    /// whatever is found out then is no answer until it is read.
+    /// The next tokens that are suspect. `None` if this search has come to its end, and while the feed
+    /// is stale: whatever is found out then is no answer until it is read.
     pub(super) async fn suspects(&self, search: &mut Search, limit: usize) -> Option<Vec<Suspect>> {
-        let mut suspects = Vec::new();
+        let (mut suspects, mut busy) = (Vec::new(), Duration::ZERO);
         loop {
+            let begun = Instant::now();
             let now = self.clock.monotonic();
             if !self.is_fresh(now) {
                 self.has_suspects.fetch_or(search.is_under_way, Ordering::AcqRel);
@@ -61,15 +66,20 @@ impl Inner {
             let (current, verified) = (self.current(now), self.verified(search.place));
             let is_at_end = verified.suspects(&mut search.hand, current, limit, &mut suspects);
             if suspects.len() >= limit || (is_at_end && !suspects.is_empty()) {
-                // What becomes of them is seen in the next round.
+                // What becomes of them is seen in the next search.
                 self.has_suspects.store(true, Ordering::Release);
                 return Some(suspects);
             }
-            if is_at_end && !search.goes_on() && !self.has_suspects.load(Ordering::Acquire) {
+            if is_at_end && !search.goes_on() {
                 return None;
             }
-            // Others have their turn.
-            yield_now().await;
+            // Others have their turn, and at least half of the time.
+            busy += begun.elapsed();
+            if busy < SHORTEST_SLEEP {
+                yield_now().await;
+            } else {
+                sleep(std::mem::take(&mut busy)).await;
+            }
         }
     }
 
@@ -160,21 +170,43 @@ async fn follow_on(follower: &mut Follower, sink: &Weak<Inner>) {
     }
 }
 
-/// Judges anew what is suspect, until the last clone of the authenticator is gone. One batch at a
-/// time, with pauses, so that the store has time for requests.
+/// Judges anew what is suspect, until the last clone of the authenticator is gone. A panic is no end:
+/// what it kept from being judged is looked for again.
 pub(super) async fn revalidate(inner: Weak<Inner>) {
-    let Some(suspected) = inner.upgrade().map(|inner| inner.suspected.clone()) else { return };
+    let known = inner.upgrade().map(|inner| (inner.suspected.clone(), inner.interval));
+    let Some((suspected, interval)) = known else { return };
+    while Caught::new(revalidate_on(&inner, &suspected)).await.is_err() {
+        let Some(inner) = inner.upgrade() else { return };
+        inner.has_suspects.store(true, Ordering::Release);
+        drop(inner);
+        sleep(interval).await;
+    }
+}
+
+/// One batch at a time, with pauses, so that the store has time for requests.
+async fn revalidate_on(inner: &Weak<Inner>, suspected: &Notify) {
     let (mut is_failing, mut size) = (false, BATCH);
+    let (mut search, mut retry) = (Search::default(), Retry::default());
     let mut walk = Walk::default();
     loop {
         suspected.notified().await;
         if let Some(inner) = inner.upgrade() {
             inner.read_policies().await;
         }
-        let mut search = Search::default();
+        let mut failures = 0;
         loop {
             let Some(inner) = inner.upgrade() else { return };
-            let Some(suspects) = inner.suspects(&mut search, size).await else { break };
+            if !retry.is_due(inner.current_epoch()) {
+                break;
+            }
+            let before = search.clone();
+            let Some(suspects) = inner.suspects(&mut search, size).await else {
+                search = Search::default();
+                if failures > 0 {
+                    retry.later(&inner);
+                }
+                break;
+            };
             let place = search.place;
             let begun = Instant::now();
             let judging = Caught::new(inner.judge_batch(place, &suspects));
@@ -182,7 +214,8 @@ pub(super) async fn revalidate(inner: Weak<Inner>) {
             let mut pause = inner.interval;
             match judged {
                 Ok(Ok(Ok(()))) => {
-                    is_failing = false;
+                    (is_failing, failures) = (false, 0);
+                    retry = Retry::default();
                     size = (size * 2).min(BATCH);
                     pause = begun.elapsed();
                 }
@@ -191,6 +224,17 @@ pub(super) async fn revalidate(inner: Weak<Inner>) {
                     if !std::mem::replace(&mut is_failing, true) {
                         let cause = chain(&error);
                         tracing::warn!(%cause, "verified tokens cannot be judged anew yet");
+                    }
+                    if suspects.len() > 1 {
+                        // It may be about one of them, without which the others can be judged.
+                        size = suspects.len().div_ceil(2);
+                        search = before;
+                    } else {
+                        failures += 1;
+                    }
+                    if failures >= ENOUGH_FAILURES {
+                        // Nothing is answered. It is gone on from here.
+                        retry.later(&inner);
                     }
                 }
                 // Too slow, unreadable or a panic (its hook has seen what it said): less at once
@@ -205,7 +249,7 @@ pub(super) async fn revalidate(inner: Weak<Inner>) {
         }
         loop {
             let Some(inner) = inner.upgrade() else { return };
-            if inner.has_suspects.load(Ordering::Acquire) {
+            if inner.has_suspects.load(Ordering::Acquire) && retry.is_due(inner.current_epoch()) {
                 // First: they are no answers. After the next reading of the feed it goes on here.
                 break;
             }
@@ -219,7 +263,39 @@ pub(super) async fn revalidate(inner: Weak<Inner>) {
     }
 }
 
+/// When it is tried again to judge what could not be judged.
+#[derive(Default)]
+struct Retry {
+    /// From when on, unless the epoch moves.
+    at: Option<(Instant, u64)>,
+    /// How often it was put off.
+    times: u32,
+}
+
+impl Retry {
+    fn is_due(&self, epoch: u64) -> bool {
+        self.at.is_none_or(|(at, of)| at <= Instant::now() || of != epoch)
+    }
+
+    /// Puts it off for twice as long each time.
+    fn later(&mut self, inner: &Inner) {
+        let pause = inner.interval * (1 << self.times.min(MOST_DOUBLED));
+        self.times = self.times.saturating_add(1);
+        self.at = Some((Instant::now() + pause, inner.current_epoch()));
+    }
+}
+
+/// How many that fail alone one after the other are taken for a store that does not answer at all.
+const ENOUGH_FAILURES: u32 = 16;
+
+/// How often a pause is doubled: up to 16 seconds at the default bound.
+const MOST_DOUBLED: u32 = 6;
+
+/// A timer cannot tell less.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
+
 /// A walk through all that is remembered, for what is suspect.
+#[derive(Clone)]
 pub(super) struct Search {
     is_under_way: bool,
     pub(super) place: TokenPlace,
@@ -242,5 +318,62 @@ impl Search {
 impl Default for Search {
     fn default() -> Self {
         Self { is_under_way: false, place: TokenPlace::Header, hand: Hand::default() }
+    }
+}
+
+#[cfg(all(test, not(tower_pat_model)))]
+mod tests {
+    use std::sync::{Arc, atomic::AtomicBool};
+
+    use super::*;
+    use crate::{
+        Authenticator, Config,
+        clock::{Clock, ManualClock, Monotonic, Timestamp},
+        store::MemoryStore,
+    };
+
+    #[derive(Debug)]
+    struct FragileClock {
+        inner: ManualClock,
+        panics: AtomicBool,
+    }
+
+    impl Clock for FragileClock {
+        fn now(&self) -> Timestamp {
+            self.inner.now()
+        }
+
+        fn monotonic(&self) -> Monotonic {
+            assert!(!self.panics.load(Ordering::SeqCst), "on purpose");
+            self.inner.monotonic()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_does_not_end_judging_anew() {
+        let config = Config::builder(
+            "q7t1Yb0Jr3nF5m9hQeWcZ2uKxLdVgPiSaTfRjNoMw8E=",
+            "mR4vT8yB2nK6pX0cQ9wE3zL7sD1fG5hJ",
+        );
+        let inner = ManualClock::new(Timestamp::from_seconds(1_750_000_000));
+        let clock = Arc::new(FragileClock { inner, panics: AtomicBool::new(false) });
+        let authenticator = Authenticator::builder(config.build().unwrap(), MemoryStore::default())
+            .clock(clock.clone())
+            .build()
+            .await
+            .unwrap();
+        let inner = &authenticator.inner;
+        let task = tokio::spawn(revalidate(Arc::downgrade(inner)));
+        for panics in [true, false] {
+            clock.panics.store(panics, Ordering::SeqCst);
+            // Whoever of the two waits first.
+            inner.suspected.notify_waiters();
+            tokio::task::yield_now().await;
+            inner.suspected.notify_one();
+            sleep(Duration::from_secs(2)).await;
+            assert!(!task.is_finished());
+            assert_eq!(inner.has_suspects.load(Ordering::Acquire), panics);
+        }
+        task.abort();
     }
 }

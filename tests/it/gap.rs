@@ -216,6 +216,39 @@ async fn what_could_not_be_judged_is_judged_later() {
     world.is_answer(&minted).await;
 }
 
+/// The directory answers for everybody but one.
+#[tokio::test]
+async fn what_cannot_be_judged_keeps_nothing_else_from_it() {
+    let world = world().await;
+    world.store.inner.create_user(&user("bob")).await.unwrap();
+    world.store.feed_was_read().await;
+    let mut tokens = Vec::new();
+    for _ in 0..15 {
+        tokens.push(world.mint().await);
+    }
+    let of_bob = world.mint_for("bob").await;
+    world.remembered(&tokens.iter().collect::<Vec<_>>()).await;
+    world.remembered(&[&of_bob]).await;
+    *world.store.faults.broken_user.lock().unwrap() = Some(user("bob"));
+    world.gap().await;
+    for minted in &tokens {
+        world.is_answer(minted).await;
+    }
+    assert_eq!(world.status(&of_bob).await, 503);
+    // It is tried again, and ever more seldom.
+    let batches = || world.store.faults.batch_finds.load(Ordering::SeqCst);
+    let tries = batches();
+    for _ in 0..60 {
+        world.store.feed_was_read().await;
+    }
+    let more = batches() - tries;
+    assert!((1..=12).contains(&more), "{more} of 120");
+    // News for everybody end the waiting.
+    *world.store.faults.broken_user.lock().unwrap() = None;
+    world.gap().await;
+    world.is_answer(&of_bob).await;
+}
+
 /// Then fewer are judged at once, and in the end each is asked for when it is used.
 #[tokio::test]
 async fn what_can_never_be_judged_is_not_tried_for_ever() {

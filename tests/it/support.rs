@@ -237,6 +237,8 @@ pub struct Faults {
     /// held back.
     pub hold_batches: AtomicBool,
     pub batch_permits: Semaphore,
+    /// With this user among them, many users cannot be looked up at once.
+    pub broken_user: Mutex<Option<Urn>>,
     /// What goes wrong in a part of the store, beside the above.
     faults: Mutex<HashMap<Part, Fault>>,
 }
@@ -286,6 +288,7 @@ impl Default for FaultyStore {
                 batch_finds: AtomicU64::new(0),
                 hold_batches: AtomicBool::new(false),
                 batch_permits: Semaphore::new(0),
+                broken_user: Mutex::default(),
                 faults: Mutex::default(),
             }),
         }
@@ -432,6 +435,10 @@ impl Directory for FaultyStore {
     ) -> BoxFuture<'a, Result<Vec<Option<ActorProfile>>, StoreError>> {
         Box::pin(async move {
             self.ask(Part::Batch).await?;
+            let is_broken = |broken: &Urn| urns.contains(broken);
+            if self.faults.broken_user.lock().unwrap().as_ref().is_some_and(is_broken) {
+                return Err(StoreError::unavailable(io::Error::other("a referral timed out")));
+            }
             let profiles = self.inner.profiles(urns).await;
             if self.faults.hold_batches.load(Ordering::SeqCst) {
                 self.faults.batch_permits.acquire().await.unwrap().forget();
