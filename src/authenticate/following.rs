@@ -368,7 +368,7 @@ mod tests {
             clock.panics.store(panics, Ordering::SeqCst);
             // Whoever of the two waits first.
             inner.suspected.notify_waiters();
-            tokio::task::yield_now().await;
+            yield_now().await;
             inner.suspected.notify_one();
             sleep(Duration::from_secs(2)).await;
             assert!(!task.is_finished());
