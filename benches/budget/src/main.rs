@@ -70,7 +70,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(wrong) if wrong.is_empty() => ExitCode::SUCCESS,
         Ok(wrong) => {
-            wrong.iter().for_each(|wrong| eprintln!("over budget: {wrong}"));
+            wrong.iter().for_each(|wrong| eprintln!("wrong: {wrong}"));
             ExitCode::FAILURE
         }
         Err(error) => {
@@ -109,7 +109,7 @@ fn find(case: &str) -> Outcome<&'static Case> {
     CASES.iter().find(|it| it.name == case).ok_or(format!("there is no case {case}").into())
 }
 
-/// What is over its budget.
+/// What is over its budget, or could not be measured.
 fn measure(options: &Options) -> Outcome<Vec<String>> {
     let mut wrong = Vec::new();
     if options.instructions {
