@@ -60,19 +60,31 @@ pub fn measure() -> Outcome<()> {
     };
     let floor = least("floor_inserting");
     let hashes = least("mac_kept") + least("id");
-    println!("\n| path | least ns | middle ns | times floor_inserting | budget |");
-    println!("| --- | ---: | ---: | ---: | --- |");
+    println!("\n| path | least ns | middle ns | times floor_inserting | budget | |");
+    println!("| --- | ---: | ---: | ---: | --- | --- |");
     for (name, Taken { least, middle }) in &taken {
-        let budget = match *name {
-            "warm" => "1.5 times".to_owned(),
-            "cold_until_store" => format!("1200 ns; {:.0} besides mac_kept and id", least - hashes),
-            "decide_10000_policies" => "150 ns".to_owned(),
-            "build_10000_policies" => "50 ms".to_owned(),
-            _ => String::new(),
+        let (budget, most) = match *name {
+            "warm" => ("1.5 times".to_owned(), Some(1.5 * floor)),
+            "cold_until_store" => {
+                let rest = least - hashes;
+                (format!("1200 ns; it takes {rest:.0} besides mac_kept and id"), Some(1_200.0))
+            }
+            "decide_10000_policies" => ("150 ns".to_owned(), Some(150.0)),
+            "build_10000_policies" => ("50 ms".to_owned(), Some(50_000_000.0)),
+            _ => (String::new(), None),
         };
-        println!("| {name} | {least:.0} | {middle:.0} | {:.2} | {budget} |", least / floor);
+        let mark = most.map_or("", |most| mark(*least, most));
+        println!(
+            "| {name} | {least:.0} | {middle:.0} | {:.2} | {budget} | {mark} |",
+            least / floor
+        );
     }
     Ok(())
+}
+
+/// Whether a time is within its budget. It is said only: the next run has another time.
+fn mark(taken: f64, most: f64) -> &'static str {
+    if taken <= most { "ok" } else { "**over**" }
 }
 
 const TIMED: [&str; 15] = [
@@ -125,9 +137,11 @@ fn building(policies: usize) -> Outcome<Taken> {
 /// million different requests the requests themselves are in no cache.
 pub fn among_many(many: usize) -> Outcome<()> {
     println!(
-        "\n| remembered tokens | asked for | floor_inserting, ns | warm, ns | ratio | more than the floor |"
+        "\n| remembered tokens | asked for | floor_inserting, ns | warm, ns | ratio | more than the floor | budget | |"
     );
-    println!("| ---: | --- | ---: | ---: | ---: | ---: |");
+    println!("| ---: | --- | ---: | ---: | ---: | ---: | ---: | --- |");
+    // What is more than the floor with one token.
+    let mut alone = None;
     for tokens in [1, 1_000, many] {
         let mut deployment = Deployment::new(Size::of(tokens, tokens.div_ceil(10)))?;
         deployment.remember()?;
@@ -139,12 +153,14 @@ pub fn among_many(many: usize) -> Outcome<()> {
         for (name, order) in orders.iter().take(if tokens == 1 { 1 } else { 2 }) {
             let Deployment { headers, service, .. } = &mut deployment;
             let (floor, warm) = in_turn(service, headers, order)?;
+            let more = warm.middle - floor.middle;
+            let most = 1.1 * *alone.get_or_insert(more);
             println!(
-                "| {tokens} | {name} | {:.0} | {:.0} | {:.2} | {:.0} |",
+                "| {tokens} | {name} | {:.0} | {:.0} | {:.2} | {more:.0} | {most:.0} | {} |",
                 floor.middle,
                 warm.middle,
                 warm.middle / floor.middle,
-                warm.middle - floor.middle
+                mark(more, most)
             );
         }
     }
