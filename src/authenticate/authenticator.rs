@@ -17,8 +17,9 @@ use super::{
     keys::{KeyUse, KnownKeys},
     outage::Outage,
     policies::CompiledPolicies,
+    tidy,
     uses::{Origin, Uses},
-    verified::{Entry, Found, Verified},
+    verified::{Found, Verified},
 };
 use crate::{
     actor::{Directory, Urn},
@@ -82,6 +83,7 @@ impl Authenticator {
             followers.into_iter().map(|follower| spawn(follower).abort_handle()).collect();
         if inner.verified.is_on() {
             tasks.push(tokio::spawn(following::revalidate(Arc::downgrade(inner))).abort_handle());
+            tasks.push(tokio::spawn(tidy::tidy(Arc::downgrade(inner))).abort_handle());
         }
         if let Some(uses) = &inner.uses {
             tokio::spawn(uses.clone().run());
@@ -139,7 +141,7 @@ impl Authenticator {
             sessions: Verified::new(config.settings.cache_capacity),
             flights: Flights::new(Handle::current(), shared_for.unwrap_or(bound), patience),
             outage: Outage::new(config.settings.serve_stale_for, interval),
-            changes: LatestChanges::new(config.settings.cache_capacity.max(MIN_PLACES)),
+            changes: LatestChanges::new(places(config.settings.cache_capacity)),
             epoch: Epoch::default(),
             seen_epoch: AtomicU64::new(0),
             seen_policies: AtomicU64::new(0),
@@ -237,7 +239,7 @@ impl Authenticator {
         let monotonic = inner.clock.monotonic();
         let is_fresh = inner.is_fresh(monotonic);
         if is_fresh {
-            let note = |known: &Entry| inner.note_remembered(known, head, monotonic);
+            let note = |known: &_, key_id| inner.note_remembered(known, key_id, head, monotonic);
             match verified.get(raw, inner.current(monotonic), note) {
                 Some(Found::Good(found)) => return Verdict::Ready(Ok(found)),
                 Some(Found::Outdated(found)) => {
@@ -302,5 +304,16 @@ impl fmt::Debug for Authenticator {
     }
 }
 
-/// Of how many subjects changes can be told apart at least.
-const MIN_PLACES: usize = if IS_MODEL { 64 } else { 1024 };
+/// Of how many subjects changes are told apart where so much is remembered: so many that a change ends
+/// hardly anything by chance. With 10,000 tokens they take 1 MiB, and a thousand changes end 1.5 % of
+/// the tokens.
+const fn places(capacity: usize) -> usize {
+    if IS_MODEL {
+        return 64;
+    }
+    let places = capacity.saturating_mul(8);
+    if places < MIN_PLACES { MIN_PLACES } else { places }
+}
+
+/// Of how many subjects changes are told apart at least: 512 KiB.
+const MIN_PLACES: usize = 1 << 16;

@@ -132,8 +132,14 @@ impl ChangeSink for Inner {
         }
         let is_about_all =
             |change: &Change| change.subject().is_none() && *change != Change::Policies;
-        if changes.iter().any(is_about_all) {
+        let are_many = self.changes.is_many(changes);
+        if are_many || changes.iter().any(is_about_all) {
             self.epoch.advance();
+        }
+        // What they are about is suspect then, with the rest, and is judged anew in batches. If all of
+        // it were over, with much else by chance, each token would be looked up on a request's way.
+        if are_many {
+            return;
         }
         // Last: a look-up that begins at the new position has to know of the rest, since a request that
         // comes later may join it.

@@ -20,9 +20,11 @@ use crate::{
 /// between that a lock would have to cover: a decision that is remembered too late is over when it is
 /// remembered.
 ///
-/// The places are as many as were asked for, whatever happens, and a subject has the one that the
-/// seeded hash of its name says. Two that share one end each other's decisions, which costs a question
-/// to the store and nothing else; who does not know the seed cannot find two.
+/// The places stay as many as they are, whatever happens, and a subject has the one that the seeded
+/// hash of its name says. Two that share one end each other's decisions, which costs a question to the
+/// store for each of them. A decision that depends on `k` subjects is ended by chance by one change of
+/// so many as there are places, divided by `k`. Where very many change at once, that is nearly all:
+/// [`is_many`](Self::is_many) says when it is better to have all of them judged anew in batches.
 ///
 /// What makes it certain that a place is seen: the feed calls its knowledge fresh after `push` has
 /// returned ([`Freshness`](super::Freshness), release), and whoever relies on what is remembered looks
@@ -53,7 +55,7 @@ pub(crate) struct Subjects {
 }
 
 impl LatestChanges {
-    /// With so many places, or a few more.
+    /// With so many places or the next power of two, and with not more than 2^22.
     pub(crate) fn new(places: usize) -> Self {
         let places = places.clamp(1, MAX_PLACES).next_power_of_two();
         Self {
@@ -67,6 +69,14 @@ impl LatestChanges {
     /// How many changes have arrived.
     pub(crate) fn position(&self) -> u64 {
         self.arrived.load(Ordering::Acquire)
+    }
+
+    /// Whether these are so many that they would end much by chance: more than a sixteenth of the places.
+    pub(crate) fn is_many(&self, changes: &[Change]) -> bool {
+        let limit = self.places.len() / 16;
+        // Mostly there are fewer of any kind.
+        changes.len() > limit
+            && changes.iter().filter(|change| change.subject().is_some()).count() > limit
     }
 
     /// These have arrived.
@@ -126,8 +136,8 @@ impl fmt::Debug for LatestChanges {
     }
 }
 
-/// 8 MiB of places.
-const MAX_PLACES: usize = 1 << 20;
+/// 32 MiB of places.
+const MAX_PLACES: usize = 1 << 22;
 
 #[cfg(test)]
 mod tests {
@@ -180,6 +190,18 @@ mod tests {
         // All that come together have one position, behind that of whoever could not know of them.
         assert!(!changes.none_since(0, &two) && !changes.none_since(1, &two));
         assert!(changes.none_since(2, &two));
+    }
+
+    #[test]
+    fn a_batch_of_changes_is_many_by_its_subjects() {
+        let changes = LatestChanges::new(160);
+        assert_eq!(changes.places.len(), 256);
+        let about = |count| vec![Change::Actor(urn(1)); count];
+        assert!(!changes.is_many(&about(16)) && changes.is_many(&about(17)));
+        let others = vec![Change::Policies; 100];
+        assert!(!changes.is_many(&[about(16), others.clone()].concat()));
+        assert!(changes.is_many(&[about(17), others].concat()));
+        assert_eq!(LatestChanges::new(usize::MAX).places.len(), 1 << 22);
     }
 
     /// With two feeds it can happen that the later change is noted first.
