@@ -205,7 +205,7 @@ impl Inner {
         let now = self.clock.monotonic();
         self.outage.failed(now);
         // Not noted: it will be when it is used the next time.
-        self.remembered_in_outage(text, place, now, |_| now).map_or(result, Ok)
+        self.remembered_in_outage(text, place, now, |_, _| now).map_or(result, Ok)
     }
 
     /// Asks the stores, for all who wait for this token.
@@ -403,7 +403,7 @@ impl Inner {
         if self.outage.serve_stale_for().is_none() || self.outage.is_to_be_asked(now) {
             return None;
         }
-        let note = |known: &Entry| self.note_remembered(known, head, now);
+        let note = |known: &_, key_id| self.note_remembered(known, key_id, head, now);
         self.remembered_in_outage(text, place, now, note)
     }
 
@@ -413,7 +413,7 @@ impl Inner {
         text: &[u8],
         place: TokenPlace,
         now: Monotonic,
-        note: impl FnOnce(&Entry) -> Monotonic,
+        note: impl FnOnce(&Authentication, KeyId) -> Monotonic,
     ) -> Option<Authentication> {
         if !self.may_serve_stale(now) {
             return None;
@@ -442,13 +442,14 @@ impl Inner {
     #[cold]
     pub(super) fn note_remembered(
         &self,
-        known: &Entry,
+        known: &Authentication,
+        key_id: KeyId,
         head: RequestHead<'_>,
         now: Monotonic,
     ) -> Monotonic {
         let at = self.clock.now();
-        self.keys.note_use(known.key_id, at);
-        match (&self.uses, known.authentication.credential()) {
+        self.keys.note_use(key_id, at);
+        match (&self.uses, known.credential()) {
             (Some(uses), Credential::AccessToken(token)) if !token.is_stateless() => {
                 uses.note(token.id, &Origin::of(head), at, now)
             }

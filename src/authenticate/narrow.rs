@@ -108,7 +108,7 @@ impl Inner {
                 None => (TokenPlace::Header, walk.next),
                 Some(shard) => (TokenPlace::Session, shard),
             };
-            let renew = |outdated: &Authentication| renewed(outdated, &policies);
+            let renew = |outdated: &Authentication| Some(renewed(outdated, &policies));
             self.verified(place).tidy(shard, self.current(now), policies.version(), renew);
             walk.next = (walk.next + 1) % (2 * shards);
             walk.left -= 1;

@@ -6,13 +6,14 @@ use std::{
 
 use super::{
     entry::{Current, Entry, Standing},
-    near::{Missed, Near},
+    near::Near,
     shard::Shard,
 };
 use crate::{
     authenticate::{Authentication, revalidate::Suspect},
     clock::Monotonic,
     sync::{RandomState, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    token::KeyId,
 };
 
 /// Verified tokens by a seeded hash of the ends of their signatures. See the
@@ -72,20 +73,19 @@ impl Verified {
     }
 
     /// What is known of `text`. If its use is to be noted again, `note` does, and says from when on
-    /// the next one is.
+    /// the next one is. Nothing is locked meanwhile.
     ///
     /// The caller has looked at the feed's freshness before, also before `current` was read.
     pub(in crate::authenticate) fn get(
         &self,
         text: &[u8],
         current: Current<'_>,
-        note: impl FnOnce(&Entry) -> Monotonic,
+        note: impl FnOnce(&Authentication, KeyId) -> Monotonic,
     ) -> Option<Found> {
         let hash = self.hash(text);
-        let wants_copy = match self.near.get(hash, text, current) {
-            Ok(found) => return Some(Found::Good(found)),
-            Err(Missed { wants_copy }) => wants_copy,
-        };
+        if let Some(found) = self.near.get(hash, text, current) {
+            return Some(Found::Good(found));
+        }
         let shard = self.shard(hash)?.read();
         let entry = shard.get(hash, text)?;
         let standing = entry.basis.standing(current);
@@ -94,38 +94,53 @@ impl Verified {
             Standing::Outdated => Found::Outdated,
             Standing::Suspect | Standing::Over => return None,
         };
-        // Two at the same time may both come here: noting is what counts, and that looks again.
-        if entry.use_is_due.load(Ordering::Relaxed) <= current.now.as_nanos() {
-            let due = note(entry);
-            entry.use_is_due.store(due.as_nanos(), Ordering::Relaxed);
-        }
         // Written once, so that what everybody reads stays with everybody.
         if !entry.is_proven.load(Ordering::Relaxed) {
             entry.is_proven.store(true, Ordering::Relaxed);
         }
-        if wants_copy && standing == Standing::Good {
-            let due = Monotonic::from_nanos(entry.use_is_due.load(Ordering::Relaxed));
-            self.near.copy(hash, entry, due);
+        let authentication = entry.authentication.clone();
+        let due = Monotonic::from_nanos(entry.use_is_due.load(Ordering::Relaxed));
+        if due <= current.now {
+            let key_id = entry.key_id;
+            drop(shard);
+            // Two at the same time may both come here: noting is what counts, and that looks again.
+            self.is_due(hash, text, note(&authentication, key_id));
+        } else if standing == Standing::Good {
+            let replaced = self.near.used(hash, entry, due);
+            drop(shard);
+            drop(replaced);
         }
-        Some(found(entry.authentication.clone()))
+        Some(found(authentication))
     }
 
-    /// Remembers `entry`. One that is over already takes nobody's place; that is all that looking at
-    /// `current` is for.
+    /// From when on the use of a token is to be noted again.
+    #[cold]
+    fn is_due(&self, hash: u64, text: &[u8], due: Monotonic) {
+        if let Some(shard) = self.shard(hash)
+            && let Some(entry) = shard.read().get(hash, text)
+        {
+            entry.use_is_due.store(due.as_nanos(), Ordering::Relaxed);
+        }
+    }
+
+    /// Remembers `entry`. One that is over already, or suspect, takes nobody's place; that is all that
+    /// looking at `current` is for.
     pub(in crate::authenticate) fn insert(
         &self,
         entry: Entry,
         renewal: Renewal,
         current: Current<'_>,
     ) {
-        if entry.basis.standing(current) <= Standing::Suspect {
+        if matches!(entry.basis.standing(current), Standing::Over | Standing::Suspect) {
             return;
         }
         let hash = self.hash(&entry.text);
         let Some(shard) = self.shard(hash) else { return };
         let mut shard = shard.write();
         if renewal == Renewal::No || shard.get(hash, &entry.text).is_some() {
-            shard.insert(hash, entry, self.shard_capacity, current);
+            let displaced = shard.insert(hash, entry, renewal, self.shard_capacity, current);
+            drop(shard);
+            drop(displaced);
         }
     }
 
@@ -153,38 +168,45 @@ impl Verified {
         self.shards.len()
     }
 
-    /// Gives what is outdated in a shard the privileges that `renew` says, which are by the policies of
-    /// this version, and removes what is over.
+    /// Removes what is over in a shard, and gives what is outdated the privileges that `renew` says, if
+    /// it says any, which are by the policies of this version. Whether something is suspect.
     pub(in crate::authenticate) fn tidy(
         &self,
         shard: usize,
         current: Current<'_>,
-        policies: u64,
-        renew: impl Fn(&Authentication) -> Authentication,
-    ) {
-        let Some(shard) = self.shards.get(shard) else { return };
-        let found: Vec<_> = shard.read().untidy(current).collect();
-        if found.is_empty() {
-            return;
-        }
-        // Before the lock is taken that others wait for.
-        let found = found.into_iter().map(|(hash, old)| {
-            let new = old.as_ref().map(&renew);
-            (hash, old, new)
-        });
-        let found: Vec<_> = found.collect();
-        let mut shard = shard.write();
-        for (hash, old, new) in &found {
-            match (old, new) {
-                (Some(old), Some(new)) => shard.narrow(*hash, old, new, policies),
-                _ => {
-                    shard.remove_if(*hash, |it| it.basis.standing(current) == Standing::Over);
-                }
+        policies_version: u64,
+        renew: impl Fn(&Authentication) -> Option<Authentication>,
+    ) -> bool {
+        let Some(shard) = self.shards.get(shard) else { return false };
+        let (mut over, mut outdated, mut has_suspects) = (Vec::new(), Vec::new(), false);
+        for (hash, standing, entry) in shard.read().untidy(current) {
+            match standing {
+                Standing::Over => over.push(hash),
+                Standing::Outdated => outdated.push((hash, entry.authentication.clone())),
+                Standing::Suspect => has_suspects = true,
+                Standing::Good => {}
             }
         }
+        // Before the lock is taken that others wait for.
+        let outdated = outdated.into_iter().filter_map(|(hash, old)| {
+            let new = renew(&old)?;
+            Some((hash, old, new))
+        });
+        let outdated: Vec<_> = outdated.collect();
+        if over.is_empty() && outdated.is_empty() {
+            return has_suspects;
+        }
+        let mut shard = shard.write();
+        for (hash, old, new) in &outdated {
+            shard.narrow(*hash, old, new, policies_version);
+        }
+        let is_over = |entry: &Entry| entry.basis.standing(current) == Standing::Over;
+        let removed = over.into_iter().filter_map(|hash| shard.remove_if(hash, is_over));
+        let removed: Vec<_> = removed.collect();
         drop(shard);
         // What they held is freed without it, too.
-        drop(found);
+        drop((removed, outdated));
+        has_suspects
     }
 
     /// Adds tokens that are suspect to `found` until there are `limit`, from where `hand` is on, and
@@ -218,11 +240,10 @@ impl Verified {
         let hash = self.hash(text);
         let Some(shard) = self.shard(hash) else { return };
         // Most that is not good was never remembered, and takes nobody's time.
-        if shard.read().get(hash, text).is_some() {
-            let mut shard = shard.write();
-            if shard.get(hash, text).is_some() {
-                shard.remove_if(hash, |_| true);
-            }
+        let is_there = shard.read().get(hash, text).is_some();
+        if is_there {
+            let removed = shard.write().remove_if(hash, |entry| **entry.text == *text);
+            drop(removed);
         }
         // Last, since copies are made under the shard's lock.
         self.near.forget(hash);
@@ -230,7 +251,7 @@ impl Verified {
 
     /// How many tokens are remembered, answers or not.
     #[cfg(test)]
-    fn len(&self) -> usize {
+    pub(in crate::authenticate) fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.read().len()).sum()
     }
 
@@ -293,7 +314,8 @@ impl fmt::Debug for Verified {
     }
 }
 
-/// How many entries a shard has, where there are many: what a map of 128 buckets takes.
+/// How many entries a shard has at most, where there are many: what a map of 128 buckets takes, or one
+/// of 256 where entries come and go.
 const SHARD_CAPACITY: usize = 112;
 
 /// So many there are, as soon as there are as many entries.

@@ -44,8 +44,8 @@ pub(in crate::authenticate) struct Current<'a> {
     pub(in crate::authenticate) changes: &'a LatestChanges,
 }
 
-/// What an entry is good for. The less, the sooner it makes room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// What an entry is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
     /// Nothing.
     Over,
@@ -74,8 +74,9 @@ impl Basis {
 }
 
 impl Entry {
-    /// By what those that are good for the same make room: what was never used again before what was,
-    /// and then what was used longer ago.
+    /// By what those make room that are not over: what was never used again before what was, and then
+    /// what was used longer ago. What is outdated or suspect counts as much as what is good, which it
+    /// will be again: else a change would hand all places to whoever comes next.
     pub(super) fn merit(&self, now: Monotonic) -> (bool, u64) {
         let due = self.use_is_due.load(Ordering::Relaxed);
         let is_idle = now.as_nanos().saturating_sub(due) > IDLE_NANOS;

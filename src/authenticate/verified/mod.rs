@@ -10,9 +10,10 @@
 //! 5. its privileges are by the policies in force,
 //! 6. the feed is fresh, which the caller looks at, and before everything else.
 //!
-//! What fails 2 or 3 is over, and is the first to make room. What fails 4 is suspect: no answer, and
-//! kept to be judged anew. What fails 5 alone is outdated: the actor's privileges are taken from the
-//! policies in force when the token is used the next time, and no store is asked about the token.
+//! What fails 2 or 3 is over: it is the first to make room, and is wiped within a minute also if nobody
+//! asks for it. What fails 4 is suspect: no answer, and kept to be judged anew. What fails 5 alone is
+//! outdated: the actor's privileges are taken from the policies in force, when the token is used the
+//! next time or before, and no store is asked about the token.
 //!
 //! # Without a race
 //!

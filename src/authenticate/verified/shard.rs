@@ -1,9 +1,13 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasherDefault, Hasher},
+    mem,
 };
 
-use super::entry::{Current, Entry, Standing};
+use super::{
+    cache::Renewal,
+    entry::{Current, Entry, Standing},
+};
 use crate::authenticate::Authentication;
 
 /// Some of the entries. There are so many shards that whatever is done to one takes little time, also
@@ -22,6 +26,11 @@ impl Shard {
         self.entries.len()
     }
 
+    #[cfg(test)]
+    pub(super) fn all(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().map(|(_, entry)| entry)
+    }
+
     pub(super) fn get(&self, hash: u64, text: &[u8]) -> Option<&Entry> {
         let (_, entry) = self.entries.get(*self.places.get(&hash)?)?;
         // Whoever gets as far as comparing has shown the end of a signature with the same seeded hash,
@@ -30,26 +39,34 @@ impl Shard {
     }
 
     /// Puts an entry in, in the place of the one with its hash or of one that is worth less, if there
-    /// are `capacity`.
+    /// are `capacity`. What has no place any more is dropped by the caller, without the lock: it may be
+    /// the last that holds the policies of earlier times.
+    #[must_use]
     pub(super) fn insert(
         &mut self,
         hash: u64,
         mut entry: Entry,
+        renewal: Renewal,
         capacity: usize,
         current: Current<'_>,
-    ) {
+    ) -> Option<Entry> {
         let place = self.places.get(&hash);
         if let Some((_, old)) = place.and_then(|place| self.entries.get_mut(*place)) {
             *entry.is_proven.get_mut() |= *old.is_proven.get_mut();
-            *old = entry;
-            return;
+            if renewal == Renewal::Yes {
+                // Nobody has used it.
+                entry.use_is_due = mem::take(&mut old.use_is_due);
+            }
+            return Some(mem::replace(old, entry));
         }
+        let mut displaced = None;
         if self.entries.len() >= capacity {
-            let Some(victim) = self.victim(hash, current) else { return };
-            self.remove_at(victim);
+            let Some(victim) = self.victim(hash, current) else { return Some(entry) };
+            displaced = self.remove_at(victim);
         }
         self.places.insert(hash, self.entries.len());
         self.entries.push((hash, entry));
+        displaced
     }
 
     /// Gives an entry privileges by the policies of this version, if it is the one that had `outdated`.
@@ -69,24 +86,23 @@ impl Shard {
         }
     }
 
-    pub(super) fn remove_if(&mut self, hash: u64, is_it: impl Fn(&Entry) -> bool) {
-        if let Some(place) = self.places.get(&hash).copied()
-            && self.entries.get(place).is_some_and(|(_, entry)| is_it(entry))
-        {
-            self.remove_at(place);
-        }
+    /// Takes the entry with this hash out if it `is_it`. The caller drops it, without the lock.
+    #[must_use]
+    pub(super) fn remove_if(&mut self, hash: u64, is_it: impl Fn(&Entry) -> bool) -> Option<Entry> {
+        let place = self.places.get(&hash).copied()?;
+        let (_, entry) = self.entries.get(place)?;
+        if is_it(entry) { self.remove_at(place) } else { None }
     }
 
-    /// What is outdated, and what is over, which has no authentication any more.
+    /// What is not good, with what it is good for.
     pub(super) fn untidy(
         &self,
         current: Current<'_>,
-    ) -> impl Iterator<Item = (u64, Option<Authentication>)> {
-        self.entries.iter().filter_map(move |(hash, entry)| match entry.basis.standing(current) {
-            Standing::Outdated => Some((*hash, Some(entry.authentication.clone()))),
-            Standing::Over => Some((*hash, None)),
-            Standing::Suspect | Standing::Good => None,
-        })
+    ) -> impl Iterator<Item = (u64, Standing, &Entry)> {
+        let entries = self.entries.iter();
+        entries
+            .map(move |(hash, entry)| (*hash, entry.basis.standing(current), entry))
+            .filter(|(_, standing, _)| *standing != Standing::Good)
     }
 
     /// Those behind the first `skipped` that are suspect, with their places.
@@ -111,25 +127,32 @@ impl Shard {
             chance = chance.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31);
             let place = usize::try_from(chance.checked_rem(count)?).ok()?;
             let (_, entry) = self.entries.get(place)?;
-            Some((entry.basis.standing(current), entry.merit(current.now), place))
+            let is_over = entry.basis.standing(current) == Standing::Over;
+            Some((!is_over, entry.merit(current.now), place))
         });
         sample.min().map(|(.., place)| place)
     }
 
-    fn remove_at(&mut self, place: usize) {
+    fn remove_at(&mut self, place: usize) -> Option<Entry> {
         if place >= self.entries.len() {
-            return;
+            return None;
         }
-        let (hash, _) = self.entries.swap_remove(place);
+        let (hash, removed) = self.entries.swap_remove(place);
         self.places.remove(&hash);
         if let Some((moved, _)) = self.entries.get(place) {
             self.places.insert(*moved, place);
         }
+        Some(removed)
     }
 }
 
 /// How many are looked at to make room for one.
-const SAMPLE: usize = 8;
+///
+/// What is used again makes room only if all of them are such, or by far fewer are left than there
+/// were. Where all of a full cache is used again, a scan of as many tokens as there is room for takes
+/// a sixth of it, and one of ten times as many a quarter: of what is left, a share `f` is lost with
+/// `f` to the power of this by each. Where it is a third of the cache, such a scan takes nothing.
+const SAMPLE: usize = 16;
 
 /// The keys are seeded hashes already.
 #[derive(Default)]
