@@ -14,7 +14,6 @@ use tokio::{
 use super::{
     AuthenticateError,
     judge::Inner,
-    narrow::Walk,
     revalidate::{BATCH, Known, Suspect},
     verified::{Hand, Renewal},
 };
@@ -193,11 +192,13 @@ pub(super) async fn revalidate(inner: Weak<Inner>) {
 async fn revalidate_on(inner: &Weak<Inner>, suspected: &Notify) {
     let (mut is_failing, mut size) = (false, BATCH);
     let (mut search, mut retry) = (Search::default(), Retry::default());
-    let mut walk = Walk::default();
     loop {
         suspected.notified().await;
         if let Some(inner) = inner.upgrade() {
             inner.read_policies().await;
+            if !inner.has_suspects.load(Ordering::Acquire) {
+                continue;
+            }
         }
         let mut failures = 0;
         loop {
@@ -252,19 +253,6 @@ async fn revalidate_on(inner: &Weak<Inner>, suspected: &Notify) {
             }
             drop(inner);
             sleep(pause).await;
-        }
-        loop {
-            let Some(inner) = inner.upgrade() else { return };
-            if inner.has_suspects.load(Ordering::Acquire) && retry.is_due(inner.current_epoch()) {
-                // First: they are no answers. After the next reading of the feed it goes on here.
-                break;
-            }
-            let begun = Instant::now();
-            if !inner.tidy(&mut walk) {
-                break;
-            }
-            drop(inner);
-            sleep(begun.elapsed()).await;
         }
     }
 }

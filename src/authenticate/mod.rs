@@ -67,7 +67,7 @@
 //! * What was verified before is judged anew in the background, a few hundred tokens at a time, after
 //!   changes may have been missed and after a change that may concern everybody, such as one of a
 //!   group's roles. A request whose token has not had its turn asks the store. New policies are read
-//!   once, and the first request with each token takes what its actor may do from them.
+//!   once, and what an actor may do is taken from them when the token is used, or before.
 //! * Behind a router that strips a prefix from paths, excluded paths are seen without that prefix.
 //! * The address that is noted with a use is that of [`ClientAddress`], which the server puts into the
 //!   request. No header is believed.
@@ -100,6 +100,7 @@ mod outage;
 mod policies;
 mod revalidate;
 mod service;
+mod tidy;
 mod uses;
 mod verdict;
 mod verified;

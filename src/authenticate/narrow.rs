@@ -30,8 +30,6 @@ impl Inner {
         let (inner, text) = (self.clone(), Zeroizing::new(Box::<[u8]>::from(text)));
         Verdict::Pending(PendingVerdict(Box::pin(async move {
             let policies = inner.policies_read(now).await?;
-            // Now that they are here, the others can have theirs.
-            inner.suspected.notify_one();
             Ok(inner.narrow(&text, place, &outdated, &policies))
         })))
     }
@@ -75,7 +73,7 @@ impl Inner {
     }
 
     /// Reads the policies in force now, if that was not done yet, so that no request has to wait for
-    /// them. If it cannot be done, the next request that needs them tries.
+    /// them. If it cannot be done, the next request that needs them tries, and so does the next walk.
     pub(super) async fn read_policies(&self) {
         let now = self.clock.monotonic();
         let is_fresh = |now| self.is_fresh(now);
@@ -84,98 +82,13 @@ impl Inner {
             let _ = Caught::new(self.within_time(read)).await;
         }
     }
-
-    /// Goes on with `walk`: takes what nobody has used since the policies changed from those in force,
-    /// too, and lets go of what is over. So that no policies of earlier times are kept for tokens that
-    /// are not used. Whether there is more to do now.
-    pub(super) fn tidy(&self, walk: &mut Walk) -> bool {
-        let now = self.clock.monotonic();
-        let shards = self.verified.shards();
-        if walk.policies != self.policies.version() {
-            // Once around, from wherever it is, so that everything has its turn.
-            for place in [TokenPlace::Header, TokenPlace::Session] {
-                self.verified(place).tidy_copies(self.current(now));
-            }
-            *walk = Walk { policies: self.policies.version(), left: 2 * shards, ..*walk };
-        }
-        let policies = match walk.left {
-            0 => None,
-            _ => self.policies.at_hand(now, true).filter(|_| self.is_fresh(now)),
-        };
-        let Some(policies) = policies else { return false };
-        for _ in 0..walk.left.min(SHARDS_AT_ONCE) {
-            let (place, shard) = match walk.next.checked_sub(shards) {
-                None => (TokenPlace::Header, walk.next),
-                Some(shard) => (TokenPlace::Session, shard),
-            };
-            let renew = |outdated: &Authentication| Some(renewed(outdated, &policies));
-            self.verified(place).tidy(shard, self.current(now), policies.version(), renew);
-            walk.next = (walk.next + 1) % (2 * shards);
-            walk.left -= 1;
-        }
-        walk.left > 0
-    }
 }
 
-/// A walk through all that is remembered, once after each change of policies.
-#[derive(Debug, Default)]
-pub(super) struct Walk {
-    policies: u64,
-    next: usize,
-    left: usize,
-}
-
-fn renewed(outdated: &Authentication, policies: &Snapshot<PolicyIndex>) -> Authentication {
+/// The same with the privileges that these policies grant.
+pub(super) fn renewed(
+    outdated: &Authentication,
+    policies: &Snapshot<PolicyIndex>,
+) -> Authentication {
     let actor = outdated.privileges().actor().clone();
     outdated.with_privileges(policies.value.shared_privileges(actor))
-}
-
-/// Less than a millisecond's work.
-const SHARDS_AT_ONCE: usize = 8;
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use http::Request;
-
-    use crate::{
-        Authenticator, Config, TokenService,
-        actor::{DirectoryStore, Urn},
-        policy::{PolicyStore, default_policies},
-        store::MemoryStore,
-        token::{AccessTokenDuration, TokenType},
-        token_service::MintRequest,
-    };
-
-    use super::*;
-
-    /// Else every change of policies would add to what is kept.
-    #[tokio::test]
-    async fn a_token_that_is_not_used_lets_go_of_old_policies() {
-        let config = Config::builder(
-            "q7t1Yb0Jr3nF5m9hQeWcZ2uKxLdVgPiSaTfRjNoMw8E=",
-            "mR4vT8yB2nK6pX0cQ9wE3zL7sD1fG5hJ",
-        );
-        let (config, store) = (config.build().unwrap(), MemoryStore::default());
-        let alice = Urn::corpuser("alice").unwrap();
-        store.create_user(&alice).await.unwrap();
-        let lifetime = AccessTokenDuration::OneHour.lifetime();
-        let minted = TokenService::new(&config, Arc::new(store.clone()))
-            .mint(MintRequest::new(TokenType::Personal, alice, lifetime))
-            .await
-            .unwrap();
-        let authenticator = Authenticator::builder(config, store.clone()).build().await.unwrap();
-        let bearer = format!("Bearer {}", minted.token.expose());
-        let request = Request::builder().header("authorization", bearer).body(()).unwrap();
-        let old = authenticator.authenticate(&request.into_parts().0).await.unwrap();
-        assert_eq!(old.holders(), 2);
-        store.seed_policies(&default_policies()).await.unwrap();
-        let gone = async {
-            while old.holders() > 1 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(5), gone).await.unwrap();
-    }
 }

@@ -28,7 +28,7 @@ use crate::{
     actor::{ActorProfile, Directory, DirectoryStore, GroupKind, Urn},
     authenticate::{
         AuthenticateError, Authentication, Authenticator, Verdict, authenticator::Parts,
-        following::Search, narrow::Walk,
+        following::Search, tidy::Walk,
     },
     backend::{BoxFuture, StoreError},
     clock::{Clock, Monotonic, Timestamp},
