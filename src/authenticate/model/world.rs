@@ -147,6 +147,15 @@ impl World {
     }
 }
 
+/// Of somebody who asked after something had ended, or maybe before: that they did not get it after.
+/// Somewhere in the scenario there has to be one of each, and one that got it before.
+pub(super) fn after_the_end(is_after: bool, is_given: bool) {
+    let counter = if is_after { &ASKED_AFTER } else { &ASKED_BEFORE };
+    counter.set(counter.get() + 1);
+    GIVEN_BEFORE.set(GIVEN_BEFORE.get() + u64::from(!is_after && is_given));
+    assert!(!is_after || !is_given, "by what had ended");
+}
+
 /// A store in memory in which everything happens at one point in time.
 #[derive(Debug)]
 pub(super) struct ModelStore {
@@ -344,8 +353,14 @@ pub(super) fn explore(preemptions: usize, scenario: impl Fn() + Send + Sync + 's
             "{tried} interleavings in {:?}: {accepted} requests accepted, {refused} refused",
             begun.elapsed()
         );
-        // Somebody was answered.
-        assert!(tried > 10 && accepted > 0);
+        // Somebody was answered, and threads met in more ways than one after the other.
+        assert!(tried > 100 && accepted > 0);
+        let (before, after) = (ASKED_BEFORE.take(), ASKED_AFTER.take());
+        let given = GIVEN_BEFORE.take();
+        if before + after > 0 {
+            println!("{before} of them asked before the end, {given} got it; {after} asked after");
+            assert!(given > 0 && after > 0);
+        }
     });
 }
 
@@ -440,6 +455,9 @@ thread_local! {
     static RUNTIME: OnceCell<Runtime> = const { OnceCell::new() };
     static ACCEPTED: Cell<u64> = const { Cell::new(0) };
     static REFUSED: Cell<u64> = const { Cell::new(0) };
+    static ASKED_BEFORE: Cell<u64> = const { Cell::new(0) };
+    static GIVEN_BEFORE: Cell<u64> = const { Cell::new(0) };
+    static ASKED_AFTER: Cell<u64> = const { Cell::new(0) };
     static RUNS_TASKS: Cell<bool> = const { Cell::new(false) };
 }
 
