@@ -77,7 +77,12 @@ impl Near {
         text: &[u8],
         current: Current<'_>,
     ) -> Option<Authentication> {
-        let (_, mut places) = self.stripe()?;
+        let stripe = self.stripe()?;
+        // Most that have no copy need not take the lock to be told so.
+        if stripe.hash_of_copy(hash)?.load(Ordering::Relaxed) != hash {
+            return None;
+        }
+        let mut places = stripe.places()?;
         let place = place(&mut places, hash)?;
         let copy = place.copy.as_ref().filter(|copy| copy.hash == hash)?;
         if copy.basis.standing(current) == Standing::Good
@@ -96,7 +101,8 @@ impl Near {
     ///
     /// Its shard is locked meanwhile: so whoever forgets it there, and then here, finds the copy.
     pub(super) fn used(&self, hash: u64, entry: &Entry, until: Monotonic) -> Option<Copied> {
-        let (stripe, mut places) = self.stripe()?;
+        let stripe = self.stripe()?;
+        let mut places = stripe.places()?;
         let place = place(&mut places, hash)?;
         let has_copy = place.copy.as_ref().is_some_and(|copy| copy.hash == hash);
         if !has_copy && !place.wants(hash) {
@@ -134,21 +140,25 @@ impl Near {
         }
     }
 
-    /// The copies of this thread, unless somebody else has taken them.
-    fn stripe(&self) -> Option<(&Stripe, MutexGuard<'_, [Place; PLACES]>)> {
+    /// The copies of this thread.
+    fn stripe(&self) -> Option<&Stripe> {
         let last = self.stripes.len().checked_sub(1)?;
         let number = NUMBER.try_with(|number| *number).unwrap_or_default();
-        let stripe = self.stripes.get(number & last)?;
-        match stripe.places.try_lock() {
-            Ok(places) => Some((stripe, places)),
-            // Nothing that runs under the lock panics half-way through a change.
-            Err(TryLockError::Poisoned(poisoned)) => Some((stripe, poisoned.into_inner())),
-            Err(TryLockError::WouldBlock) => None,
-        }
+        self.stripes.get(number & last)
     }
 }
 
 impl Stripe {
+    /// What is in it, unless another thread has taken it.
+    fn places(&self) -> Option<MutexGuard<'_, [Place; PLACES]>> {
+        match self.places.try_lock() {
+            Ok(places) => Some(places),
+            // Nothing that runs under the lock panics half-way through a change.
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
     /// Where the hash of the copy stands that is in the place of this one.
     fn hash_of_copy(&self, hash: u64) -> Option<&AtomicU64> {
         self.hashes.get(place_of(hash)?)
