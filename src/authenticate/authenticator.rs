@@ -4,7 +4,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{runtime::Handle, sync::Notify, time::timeout};
+use tokio::{runtime::Handle, sync::Notify};
 use zeroize::Zeroizing;
 
 use super::{
@@ -17,6 +17,7 @@ use super::{
     keys::{KeyUse, KnownKeys},
     outage::Outage,
     policies::CompiledPolicies,
+    tasks::Tasks,
     tidy,
     uses::{Origin, Uses},
     verified::{Found, Verified},
@@ -111,19 +112,21 @@ impl Authenticator {
         let time_to_live = earlier(parts.tokens_ttl, parts.directory_ttl);
         // What is shared is no older than what may be remembered.
         let shared_for = earlier(earlier(time_to_live, parts.policies_ttl), Some(bound));
+        let tasks = Tasks::new(Handle::current());
         let policies = CompiledPolicies::new(
             parts.policies,
             parts.policies_ttl,
             config.settings.system_actor.clone(),
+            tasks.clone(),
+            store_timeout,
         );
         // Read now, so that a store that cannot be read is noticed at the start.
-        let read = policies.current(&*parts.clock, parts.clock.monotonic(), |_| true);
-        timeout(store_timeout, read).await.map_err(StoreError::unavailable)??;
+        policies.current(&*parts.clock, parts.clock.monotonic(), |_| true).await?;
         let verification = Verification::new(config);
         let material = verification.verifier.material().clone();
-        let keys = KnownKeys::new(parts.tokens.clone(), parts.tokens_ttl, material);
-        let read = keys.current(&*parts.clock, parts.clock.monotonic(), |_| true);
-        timeout(store_timeout, read).await.map_err(StoreError::unavailable)??;
+        let keys =
+            KnownKeys::new(parts.tokens.clone(), parts.tokens_ttl, material, tasks, store_timeout);
+        keys.current(&*parts.clock, parts.clock.monotonic(), |_| true).await?;
         let feeds = followers.iter().map(Follower::freshness).collect();
         let inner = Arc::new(Inner {
             verification,

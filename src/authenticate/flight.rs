@@ -4,7 +4,6 @@ use std::{
     collections::HashMap,
     fmt,
     hash::{Hash, Hasher},
-    pin::Pin,
     sync::{Arc, PoisonError},
     task::Poll,
     time::Duration,
@@ -12,12 +11,11 @@ use std::{
 
 use foldhash::fast::RandomState;
 use tokio::{runtime::Handle, sync::watch, time::timeout};
-use tracing::Instrument;
 
-use super::{AuthenticateError, Authentication, judge::Start};
+use super::{AuthenticateError, Authentication, judge::Start, tasks::Tasks};
 use crate::{
     backend::StoreError,
-    caught::{Caught, Panicked},
+    caught::Caught,
     clock::Monotonic,
     sync::{Mutex, MutexGuard},
     token::TokenId,
@@ -40,8 +38,7 @@ use crate::{
 /// more of them than different tokens were brought within that. How many of them ask a store at the
 /// same time is up to its pool.
 pub(super) struct Flights {
-    /// Where a task is spawned for a request that is not polled by a runtime.
-    runtime: Handle,
+    tasks: Tasks,
     limit: Duration,
     /// How long a request waits.
     patience: Duration,
@@ -108,7 +105,7 @@ enum Boarded {
 impl Flights {
     /// A request joins a look-up that began at most `limit` before itself, and waits for `patience`.
     pub(super) fn new(runtime: Handle, limit: Duration, patience: Duration) -> Arc<Self> {
-        Arc::new(Self { runtime, limit, patience, running: Mutex::default() })
+        Arc::new(Self { tasks: Tasks::new(runtime), limit, patience, running: Mutex::default() })
     }
 
     /// The outcome of the look-up of this token for a request that began at `start`: of one that is
@@ -129,7 +126,7 @@ impl Flights {
                 Boarded::Joined { outcome, began } => (outcome, began),
                 Boarded::Leads(lead) => {
                     let mut look_up = Caught::new(look_up(lead.start));
-                    if let Poll::Ready(outcome) = self.poll_once(&mut look_up).await {
+                    if let Poll::Ready(outcome) = self.tasks.poll_once(&mut look_up).await {
                         return lead.end(outcome.unwrap_or_else(|it| Err(it.into())));
                     }
                     let (outcome, began) = (lead.outcome(), lead.start.monotonic);
@@ -137,7 +134,7 @@ impl Flights {
                         let outcome = look_up.await;
                         let _ = lead.end(outcome.unwrap_or_else(|it| Err(it.into())));
                     };
-                    self.runtime().spawn(task.in_current_span());
+                    self.tasks.spawn(task);
                     (outcome, began)
                 }
             };
@@ -196,20 +193,6 @@ impl Flights {
         self.running().flights.get(&key).map_or(0, |flight| flight.under_way)
     }
 
-    /// Polls a look-up where the request is polled. The task that it may become polls it again at
-    /// once, so nothing that wakes the request meanwhile is missed.
-    pub(super) async fn poll_once<T>(
-        &self,
-        look_up: &mut Caught<'_, T>,
-    ) -> Poll<Result<T, Panicked>> {
-        std::future::poll_fn(|context| {
-            // For the time limit, which needs one.
-            let _entered = Handle::try_current().is_err().then(|| self.runtime.enter());
-            Poll::Ready(Pin::new(&mut *look_up).poll(context))
-        })
-        .await
-    }
-
     /// What came of a look-up; `None` if it ended without.
     async fn wait(
         &self,
@@ -223,11 +206,6 @@ impl Flights {
         // Of its own, since the runtime in which it is looked up may not run any more.
         let ended = timeout(self.patience, ended).await;
         ended.map_err(|elapsed| StoreError::unavailable(elapsed).into())
-    }
-
-    /// Where what a request waits for can go on without it.
-    pub(super) fn runtime(&self) -> Handle {
-        Handle::try_current().unwrap_or_else(|_| self.runtime.clone())
     }
 
     fn running(&self) -> MutexGuard<'_, Running> {

@@ -1,19 +1,12 @@
 //! Judging a token that is not remembered: what is asked, in which order, and what is kept of it.
 
 use std::{
-    future::poll_fn,
     pin::pin,
     sync::{Arc, OnceLock},
-    task::Poll,
     time::Duration,
 };
 
-use tokio::{
-    runtime::Handle,
-    sync::Notify,
-    task::{AbortHandle, unconstrained},
-    time::sleep,
-};
+use tokio::{sync::Notify, task::AbortHandle};
 use zeroize::Zeroizing;
 
 use super::{
@@ -24,6 +17,7 @@ use super::{
     keys::KnownKeys,
     outage::Outage,
     policies::CompiledPolicies,
+    tasks::within,
     uses::{Origin, Uses},
     verified::{Basis, Current, Entry, Found, Renewal, Verified},
 };
@@ -236,24 +230,7 @@ impl Inner {
         &self,
         asked: impl Future<Output = Result<T, AuthenticateError>>,
     ) -> Result<T, AuthenticateError> {
-        let (mut asked, mut time_is_over) = (pin!(asked), None);
-        poll_fn(|context| {
-            if let Poll::Ready(result) = asked.as_mut().poll(context) {
-                return Poll::Ready(result);
-            }
-            // What is answered at once needs no timer. Without a runtime there is nobody to say that
-            // time is over.
-            if time_is_over.is_none() && Handle::try_current().is_ok() {
-                time_is_over = Some(Box::pin(unconstrained(sleep(self.store_timeout))));
-            }
-            match &mut time_is_over {
-                Some(timer) => timer.as_mut().poll(context).map(|()| {
-                    Err(StoreError::unavailable("the store did not answer in time").into())
-                }),
-                None => Poll::Pending,
-            }
-        })
-        .await
+        within(self.store_timeout, asked).await
     }
 
     async fn resolve(

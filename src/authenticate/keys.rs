@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use super::kept::{Kept, Snapshot};
+use super::{
+    kept::{Kept, Snapshot},
+    tasks::{Tasks, within},
+};
 use crate::{
     backend::StoreError,
     clock::{Clock, Monotonic, Timestamp},
@@ -20,10 +23,12 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct KnownKeys {
     source: Arc<dyn TokenLookup>,
+    /// How long the source may take.
+    limit: Duration,
     material: KeyMaterial,
-    states: Kept<KeyStates>,
+    states: Arc<Kept<KeyStates>>,
     /// The keys that were last said to be missing.
-    said_missing: Mutex<Vec<KeyId>>,
+    said_missing: Arc<Mutex<Vec<KeyId>>>,
     uses: KeyUses,
 }
 
@@ -32,12 +37,15 @@ impl KnownKeys {
         source: Arc<dyn TokenLookup>,
         time_to_live: Option<Duration>,
         material: KeyMaterial,
+        tasks: Tasks,
+        limit: Duration,
     ) -> Self {
         Self {
             source,
+            limit,
             material,
-            states: Kept::new(time_to_live),
-            said_missing: Mutex::default(),
+            states: Kept::new(time_to_live, tasks, limit),
+            said_missing: Arc::default(),
             uses: KeyUses::default(),
         }
     }
@@ -59,10 +67,14 @@ impl KnownKeys {
         start: Monotonic,
         feed_is_fresh: impl Fn(Monotonic) -> bool,
     ) -> Result<Arc<Snapshot<KeyStates>>, StoreError> {
-        let read = || async {
-            let states = KeyStates::new(self.source.keys().await?);
-            self.say_what_is_missing(&states);
-            Ok(states)
+        let read = || {
+            let (source, limit) = (self.source.clone(), self.limit);
+            let (material, said) = (self.material.clone(), self.said_missing.clone());
+            async move {
+                let states = KeyStates::new(within(limit, source.keys()).await?);
+                say_what_is_missing(&states, &material, &said);
+                Ok(states)
+            }
         };
         self.states.current(clock, start, feed_is_fresh, read).await
     }
@@ -90,33 +102,34 @@ impl KnownKeys {
     pub(super) fn uses(&self) -> Vec<KeyUse> {
         self.uses.all()
     }
+}
 
-    fn say_what_is_missing(&self, states: &KeyStates) {
-        let missing: Vec<KeyId> = states.missing_in(&self.material.ring()).collect();
-        let mut said = self.said_missing.lock().unwrap_or_else(PoisonError::into_inner);
-        if *said == missing {
-            return;
-        }
-        said.clone_from(&missing);
-        drop(said);
-        if missing.is_empty() {
-            tracing::info!("this node has all keys that are not retired");
-        }
-        for key in missing {
-            if states.signing() == Some(key) {
-                tracing::error!(
-                    %key,
-                    "this node does not have the key that signs: it makes no tokens, and answers \
-                     503 where it cannot tell one from a forged one, until the key is configured"
-                );
-            } else {
-                tracing::error!(
-                    %key,
-                    "this node does not have a key that is not retired: it answers 503 where it \
-                     cannot tell a token of that key from a forged one, until the key is \
-                     configured or retired"
-                );
-            }
+/// Once for each time that they change.
+fn say_what_is_missing(states: &KeyStates, material: &KeyMaterial, said: &Mutex<Vec<KeyId>>) {
+    let missing: Vec<KeyId> = states.missing_in(&material.ring()).collect();
+    let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+    if *said == missing {
+        return;
+    }
+    said.clone_from(&missing);
+    drop(said);
+    if missing.is_empty() {
+        tracing::info!("this node has all keys that are not retired");
+    }
+    for key in missing {
+        if states.signing() == Some(key) {
+            tracing::error!(
+                %key,
+                "this node does not have the key that signs: it makes no tokens, and answers \
+                 503 where it cannot tell one from a forged one, until the key is configured"
+            );
+        } else {
+            tracing::error!(
+                %key,
+                "this node does not have a key that is not retired: it answers 503 where it \
+                 cannot tell a token of that key from a forged one, until the key is \
+                 configured or retired"
+            );
         }
     }
 }

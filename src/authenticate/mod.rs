@@ -100,6 +100,7 @@ mod outage;
 mod policies;
 mod revalidate;
 mod service;
+mod tasks;
 mod tidy;
 mod uses;
 mod verdict;

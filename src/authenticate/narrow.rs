@@ -1,17 +1,11 @@
 //! Privileges by the policies in force, for a token that is remembered with those of earlier ones.
 
-use std::{sync::Arc, task::Poll};
+use std::sync::Arc;
 
-use tracing::Instrument;
 use zeroize::Zeroizing;
 
-use super::{
-    AuthenticateError, Authentication, PendingVerdict, Verdict, judge::Inner, kept::Snapshot,
-};
-use crate::{
-    backend::StoreError, caught::Caught, clock::Monotonic, policy::PolicyIndex,
-    token_service::TokenPlace,
-};
+use super::{Authentication, PendingVerdict, Verdict, judge::Inner, kept::Snapshot};
+use crate::{caught::Caught, clock::Monotonic, policy::PolicyIndex, token_service::TokenPlace};
 
 impl Inner {
     /// The answer for a token whose privileges are outdated, and which is good but for that. `now` is
@@ -29,34 +23,14 @@ impl Inner {
         }
         let (inner, text) = (self.clone(), Zeroizing::new(Box::<[u8]>::from(text)));
         Verdict::Pending(PendingVerdict(Box::pin(async move {
-            let policies = inner.policies_read(now).await?;
-            Ok(inner.narrow(&text, place, &outdated, &policies))
-        })))
-    }
-
-    /// The policies for a request that began at `now`. As with look-ups, a source that answers at once
-    /// is asked in place; else a task goes on to ask it, whether the request waits for that or not.
-    async fn policies_read(
-        self: &Arc<Self>,
-        now: Monotonic,
-    ) -> Result<Arc<Snapshot<PolicyIndex>>, AuthenticateError> {
-        let inner = self.clone();
-        let mut reading = Caught::new(async move {
             let read = async {
                 let is_fresh = |now| inner.is_fresh(now);
                 Ok(inner.policies.current(&*inner.clock, now, is_fresh).await?)
             };
-            inner.within_time(read).await
-        });
-        let read = match self.flights.poll_once(&mut reading).await {
-            Poll::Ready(read) => read,
-            Poll::Pending => {
-                let task = self.flights.runtime().spawn(reading.in_current_span());
-                // If it is not waited for to its end, its runtime ends.
-                task.await.map_err(StoreError::unavailable)?
-            }
-        };
-        read.unwrap_or_else(|panicked| Err(panicked.into()))
+            let read = Caught::new(inner.within_time(read)).await;
+            let policies = read.unwrap_or_else(|panicked| Err(panicked.into()))?;
+            Ok(inner.narrow(&text, place, &outdated, &policies))
+        })))
     }
 
     /// The same with the privileges that these policies grant, which are remembered.

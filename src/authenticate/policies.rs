@@ -6,12 +6,15 @@ use std::{
 
 use tokio::runtime::Handle;
 
-use super::kept::{Kept, Snapshot};
+use super::{
+    kept::{Kept, Snapshot},
+    tasks::{Tasks, within},
+};
 use crate::{
     actor::Urn,
     backend::StoreError,
     clock::{Clock, Monotonic},
-    policy::{Policy, PolicyIndex, PolicyOptions, PolicyRecord, PolicySource},
+    policy::{MatchFilter, Policy, PolicyIndex, PolicyOptions, PolicyRecord, PolicySource},
 };
 
 /// The policies in force, compiled.
@@ -19,9 +22,11 @@ use crate::{
 pub(super) struct CompiledPolicies {
     source: Arc<dyn PolicySource>,
     system_actor: Option<Urn>,
-    index: Kept<PolicyIndex>,
+    /// How long the source may take.
+    limit: Duration,
+    index: Arc<Kept<PolicyIndex>>,
     /// What was compiled last. Only of a source without a feed, which is read again and again.
-    last: Option<Mutex<Arc<Last>>>,
+    last: Option<Arc<Mutex<Arc<Last>>>>,
 }
 
 /// Policies, and what was made of them.
@@ -37,9 +42,12 @@ impl CompiledPolicies {
         source: Arc<dyn PolicySource>,
         time_to_live: Option<Duration>,
         system_actor: Option<Urn>,
+        tasks: Tasks,
+        limit: Duration,
     ) -> Self {
-        let last = time_to_live.map(|_| Mutex::default());
-        Self { source, system_actor, index: Kept::new(time_to_live), last }
+        let last = time_to_live.map(|_| Arc::default());
+        let index = Kept::new(time_to_live, tasks, limit);
+        Self { source, system_actor, limit, index, last }
     }
 
     /// Whatever was read until now is not enough any more.
@@ -70,20 +78,17 @@ impl CompiledPolicies {
         start: Monotonic,
         feed_is_fresh: impl Fn(Monotonic) -> bool,
     ) -> Result<Arc<Snapshot<PolicyIndex>>, StoreError> {
-        let read = || async {
-            let policies = self.source.policies().await?;
+        let read = || {
+            let (source, last, limit) = (self.source.clone(), self.last.clone(), self.limit);
             let options = PolicyOptions::default().system_actor(self.system_actor.clone());
-            let Some(last) = &self.last else { return compile(policies, options).await };
-            let known = last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let (index, new) = compile_if_new(known, policies, options).await?;
-            if let Some(new) = new {
-                let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
-                let replaced = std::mem::replace(&mut *last, new);
-                // What it replaces may be large, and is let go of without the lock.
-                drop(last);
-                drop(replaced);
+            async move {
+                // To compile them is nothing that the store could do in time.
+                let policies = within(limit, source.policies()).await?;
+                match last {
+                    Some(last) => compile_if_new(&last, policies, options).await,
+                    None => compile(policies, options).await,
+                }
             }
-            Ok(index)
         };
         self.index.current(clock, start, feed_is_fresh, read).await
     }
@@ -99,23 +104,31 @@ async fn compile(
 }
 
 /// The same, unless they are those that were compiled last: then what is remembered goes on to hold
-/// the same index, however often its source is read, and nobody has to compile it. With what is to
-/// be known from now on.
+/// the same index, however often its source is read, and nobody has to compile it.
 async fn compile_if_new(
-    last: Arc<Last>,
+    last: &Mutex<Arc<Last>>,
     policies: Vec<PolicyRecord>,
     options: PolicyOptions,
-) -> Result<(PolicyIndex, Option<Arc<Last>>), StoreError> {
+) -> Result<PolicyIndex, StoreError> {
+    let known = last.lock().unwrap_or_else(PoisonError::into_inner).clone();
     // Also to compare them takes its time.
-    apart(size(&policies), move || match &last.index {
-        Some(index) if last.records == policies => (index.clone(), None),
+    let (index, new) = apart(size(&policies), move || match &known.index {
+        Some(index) if known.records == policies => (index.clone(), None),
         _ => {
             let index = PolicyIndex::with_options(&policies, options);
             let new = Last { records: policies, index: Some(index.clone()) };
             (index, Some(Arc::new(new)))
         }
     })
-    .await
+    .await?;
+    if let Some(new) = new {
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        let replaced = std::mem::replace(&mut *last, new);
+        // What it replaces may be large, and is let go of without the lock.
+        drop(last);
+        drop(replaced);
+    }
+    Ok(index)
 }
 
 /// Does what concerns policies of this size, elsewhere if that takes so long that other requests
@@ -142,11 +155,13 @@ fn size(policies: &[PolicyRecord]) -> usize {
     let of_policy = |record: &PolicyRecord| {
         let Policy { actors, resources, privileges, .. } = &record.info;
         let actors = actors.users.len() + actors.groups.len() + actors.roles.len();
-        let filter = resources.as_ref().and_then(|resources| resources.filter.as_ref());
-        let criteria = filter.map_or(&[][..], |filter| &filter.criteria);
-        let values: usize = criteria.iter().map(|criterion| criterion.values.len()).sum();
+        let (values, constraints) = resources.as_ref().map_or((0, 0), |resources| {
+            let constraints = resources.privilege_constraints.as_ref();
+            (resources.values(), constraints.map_or(0, MatchFilter::values))
+        });
         // Whoever is meant finds the policy by each value.
-        privileges.len() + actors.max(1) * values.max(1)
+        let places = actors.max(1).saturating_mul(values.max(1));
+        places.saturating_add(privileges.len()).saturating_add(constraints)
     };
     policies.iter().map(of_policy).fold(0, usize::saturating_add)
 }
@@ -163,6 +178,7 @@ mod tests {
     use super::*;
     use crate::{
         actor::Actor,
+        backend::BoxFuture,
         clock::{ManualClock, Timestamp},
         policy::{PolicyStore, Privilege, default_policies},
         store::MemoryStore,
@@ -206,9 +222,10 @@ mod tests {
     #[tokio::test]
     async fn the_same_policies_of_a_source_without_feed_are_compiled_once() {
         let (store, ttl) = (MemoryStore::default(), Duration::from_secs(1));
+        let tasks = Tasks::new(Handle::current());
         store.seed_policies(&default_policies()).await.unwrap();
         let clock = ManualClock::new(Timestamp::from_seconds(1_750_000_000));
-        let policies = CompiledPolicies::new(Arc::new(store.clone()), Some(ttl), None);
+        let policies = CompiledPolicies::new(Arc::new(store.clone()), Some(ttl), None, tasks, ttl);
         let read = async || {
             clock.advance(ttl);
             policies.current(&clock, clock.monotonic(), |_| true).await.unwrap()
@@ -226,6 +243,61 @@ mod tests {
         // It is not the one from before, which nobody has any more.
         store.seed_policies(&default_policies()).await.unwrap();
         assert!(is_compiled(&read().await.value));
+    }
+
+    /// Of one policy for a few, which says in each of these ways what it is about.
+    #[test]
+    fn all_values_count_that_are_compiled() {
+        let urns: Vec<String> = (0..3_000).map(|it| format!("urn:li:dataset:{it}")).collect();
+        let criteria = serde_json::json!({ "criteria": [{ "field": "URN", "values": urns }] });
+        for resources in [
+            serde_json::json!({ "filter": criteria }),
+            serde_json::json!({ "resources": urns }),
+            serde_json::json!({ "privilegeConstraints": criteria }),
+        ] {
+            let policy = serde_json::json!([{ "urn": "urn:li:dataHubPolicy:p", "info": {
+                "displayName": "p", "type": "METADATA", "state": "ACTIVE", "privileges": ["OWN"],
+                "actors": { "users": ["urn:li:corpuser:alice"] }, "resources": resources
+            } }]);
+            let policies = crate::policy::parse_policies(&policy.to_string()).unwrap();
+            assert!(size(&policies) >= MANY, "{resources}");
+        }
+        assert!(size(&default_policies()) < MANY);
+    }
+
+    #[derive(Debug)]
+    struct Many(AtomicUsize);
+
+    impl PolicySource for Many {
+        fn policies(&self) -> BoxFuture<'_, Result<Vec<PolicyRecord>, StoreError>> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Box::pin(async { Ok(many_policies()) })
+        }
+    }
+
+    /// Though requests go away, and though there is no thread that would compile them for longer than
+    /// a store may take to answer.
+    #[test]
+    fn policies_that_take_long_to_compile_are_read_and_compiled_once() {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().max_blocking_threads(1).build().unwrap();
+        runtime.block_on(async {
+            let (free, is_occupied) = std::sync::mpsc::channel::<()>();
+            let occupied = tokio::task::spawn_blocking(move || is_occupied.recv());
+            let (source, limit) = (Arc::new(Many(AtomicUsize::new(0))), Duration::from_millis(10));
+            let clock = ManualClock::new(Timestamp::from_seconds(1_750_000_000));
+            let tasks = Tasks::new(Handle::current());
+            let policies = CompiledPolicies::new(source.clone(), None, None, tasks, limit);
+            let read = || policies.current(&clock, clock.monotonic(), |_| true);
+            assert!(read().now_or_never().is_none());
+            for _ in 0..3 {
+                assert!(within(limit, read()).await.is_err());
+            }
+            drop(free);
+            assert!(is_compiled(&read().await.unwrap().value));
+            assert!(occupied.await.unwrap().is_err());
+            assert_eq!(source.0.load(Ordering::Relaxed), 1);
+        });
     }
 
     #[test]

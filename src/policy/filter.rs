@@ -55,6 +55,24 @@ pub(super) fn effective_criteria(resources: &ResourceFilter) -> Cow<'_, [Criteri
     Cow::Owned(criteria)
 }
 
+impl ResourceFilter {
+    /// How many values the criteria list that count.
+    pub(crate) fn values(&self) -> usize {
+        match &self.filter {
+            Some(filter) => filter.values(),
+            // Without a copy of them.
+            None => self.resources.as_ref().map_or(0, Vec::len).saturating_add(1),
+        }
+    }
+}
+
+impl MatchFilter {
+    /// How many values its criteria list.
+    pub(crate) fn values(&self) -> usize {
+        self.criteria.iter().map(|criterion| criterion.values.len()).sum()
+    }
+}
+
 fn all_hold(criteria: &[Criterion], resource: &Resource) -> Truth {
     Truth::all(criteria.iter().map(|criterion| holds(criterion, resource)))
 }

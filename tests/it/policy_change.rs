@@ -215,3 +215,20 @@ fn new_policies_are_read_for_a_request_that_no_runtime_polls() {
     let after = asked.now_or_never().unwrap().unwrap();
     assert!(after.require(PRIVILEGE).is_ok());
 }
+
+/// Whoever asks for its answer no more, and has not gone away either.
+#[tokio::test]
+async fn a_request_that_is_not_polled_keeps_no_other_from_new_policies() {
+    let world = World::with(config().store_timeout(Duration::from_millis(50))).await;
+    let tokens = remembered(&world, 2).await;
+    world.store.set_fault(Part::Policies, Fault::Hangs);
+    grant(&world).await;
+    world.store.feed_was_read().await;
+    let (parts, _) = with_token(tokens[0].token.expose()).into_parts();
+    let mut left_alone = Box::pin(world.authenticator.authenticate(&parts));
+    assert!((&mut left_alone).now_or_never().is_none());
+    world.store.set_fault(Part::Policies, None);
+    world.becomes(tokens[1].token.expose(), 200).await;
+    assert!(world.may(tokens[1].token.expose(), PRIVILEGE).await);
+    drop(left_alone);
+}
