@@ -438,7 +438,8 @@ impl ConfigBuilder {
     /// from 1 millisecond to 1 hour.
     ///
     /// It is about finding out who a request comes from, all questions to the store together, and
-    /// about building an authenticator. A store may have shorter limits of its own.
+    /// about building an authenticator. A store may have shorter limits of its own. Whoever waits while
+    /// many policies are compiled waits no longer either, and compiling goes on for the next.
     pub fn store_timeout(mut self, time: Duration) -> Self {
         self.settings.store_timeout = time;
         self
