@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     Authentication,
@@ -34,6 +34,8 @@ pub(super) struct Walk {
     policies_version: u64,
     /// What was so when a change was looked for last: position and epoch.
     seen: (u64, u64),
+    /// Whether a round has ended since the copies were looked at.
+    has_been_around: bool,
 }
 
 impl Walk {
@@ -57,7 +59,7 @@ impl Inner {
             walk.hurried = shards;
         }
         walk.ticks(shards);
-        if has_changed || walk.next == 0 {
+        if std::mem::take(&mut walk.has_been_around) || has_changed {
             self.tidy_copies(current);
         }
     }
@@ -68,8 +70,7 @@ impl Inner {
         }
     }
 
-    /// Whether the walk waits for policies that nobody has read yet. They are not read if the feed is
-    /// stale: the next request would have to read them again.
+    /// Whether the walk waits for policies that nobody may have read yet.
     pub(super) fn wants_policies(&self, walk: &Walk) -> bool {
         walk.policies_version != self.policies.version() || walk.outdated > 0
     }
@@ -96,6 +97,7 @@ impl Inner {
             let (verified, shard) = self.at(walk.next);
             // First, so that it goes on behind what panics.
             walk.next = (walk.next + 1) % (2 * shards);
+            walk.has_been_around |= walk.next == 0;
             walk.due = walk.due.saturating_sub(1);
             walk.hurried = walk.hurried.saturating_sub(1);
             if policies.is_some() {
@@ -126,18 +128,22 @@ pub(super) async fn tidy(inner: Weak<Inner>) {
         sleep(pause).await;
         // Not held while waiting, so that the last clone of the authenticator ends this.
         let Some(inner) = inner.upgrade() else { return };
-        if pause == TICK {
-            inner.tick(&mut walk);
-            if inner.wants_policies(&walk) {
-                // If that fails it is tried again.
-                inner.read_policies().await;
-            }
-        }
         let begun = Instant::now();
         // Whatever panics, the rest has its turn.
-        let has_more = Caught::new(async { inner.tidy(&mut walk) }).await.unwrap_or(false);
+        let going_on = Caught::new(async {
+            if pause == TICK {
+                inner.tick(&mut walk);
+                if inner.wants_policies(&walk) {
+                    // If that fails it is tried again, and if it takes longer it goes on without this.
+                    let _ = timeout(TICK, inner.read_policies()).await;
+                }
+            }
+            let begun = Instant::now();
+            (inner.tidy(&mut walk), begun.elapsed())
+        });
+        let (has_more, took) = going_on.await.unwrap_or_else(|_| (false, begun.elapsed()));
         // Half of a core's time at most.
-        pause = if has_more { begun.elapsed().min(TICK / 2) } else { TICK };
+        pause = if has_more { took.min(TICK / 2) } else { TICK };
     }
 }
 
