@@ -14,10 +14,11 @@ use super::{
     flight::Flights,
     following,
     judge::{Inner, Unknown, earlier},
+    kept::LIMITS,
     keys::{KeyUse, KnownKeys},
     outage::Outage,
     policies::CompiledPolicies,
-    tasks::Tasks,
+    tasks::{Tasks, within},
     tidy,
     uses::{Origin, Uses},
     verified::{Found, Verified},
@@ -120,13 +121,17 @@ impl Authenticator {
             tasks.clone(),
             store_timeout,
         );
-        // Read now, so that a store that cannot be read is noticed at the start.
-        policies.current(&*parts.clock, parts.clock.monotonic(), |_| true).await?;
+        // Read now, so that a store that cannot be read is noticed at the start. Policies are compiled,
+        // too, which takes as long as it may for a request.
+        let longest = store_timeout.saturating_mul(LIMITS);
+        let read = policies.current(&*parts.clock, parts.clock.monotonic(), |_| true);
+        within(longest, read).await?;
         let verification = Verification::new(config);
         let material = verification.verifier.material().clone();
         let keys =
             KnownKeys::new(parts.tokens.clone(), parts.tokens_ttl, material, tasks, store_timeout);
-        keys.current(&*parts.clock, parts.clock.monotonic(), |_| true).await?;
+        let read = keys.current(&*parts.clock, parts.clock.monotonic(), |_| true);
+        within(longest, read).await?;
         let feeds = followers.iter().map(Follower::freshness).collect();
         let inner = Arc::new(Inner {
             verification,

@@ -280,7 +280,7 @@ fn of_shared(shared: &Arc<AuthenticateError>) -> StoreError {
 
 /// How often the time that a store has passes before a reading is taken for one that will not end. To
 /// compile what was read may take longer than to read it.
-const LIMITS: u32 = 8;
+pub(super) const LIMITS: u32 = 8;
 
 /// How often a request begins anew whose reading began before itself, or ended without an outcome.
 const ATTEMPTS: usize = 4;
